@@ -1,0 +1,78 @@
+/* clock.c -- what time it is, and how HTTP writes it. */
+#define _GNU_SOURCE
+#include "base/clock.h"
+#include <stdio.h>
+
+static const char days[][4] = {
+    "Sun", "Mon", "Tue", "Wed", "Thu", "Fri", "Sat"
+};
+static const char months[][4] = { "Jan", "Feb", "Mar", "Apr", "May", "Jun",
+                                  "Jul", "Aug", "Sep", "Oct", "Nov", "Dec" };
+
+uint64_t clock_msec(void)
+{
+    struct timespec ts;
+    clock_gettime(CLOCK_REALTIME, &ts);
+    return (uint64_t)ts.tv_sec * 1000 + (uint64_t)ts.tv_nsec / 1000000;
+}
+
+double clock_now(void)
+{
+    return (double)clock_msec() / 1000;
+}
+
+uint64_t clock_ticks(void)
+{
+    struct timespec ts;
+    clock_gettime(CLOCK_MONOTONIC, &ts);
+    return (uint64_t)ts.tv_sec * 1000 + (uint64_t)ts.tv_nsec / 1000000;
+}
+
+void clock_http(time_t when, char out[CLOCK_HTTP])
+{
+    struct tm t;
+    gmtime_r(&when, &t);
+    snprintf(out, CLOCK_HTTP, "%s, %02u %s %04u %02u:%02u:%02u GMT",
+             days[t.tm_wday], (unsigned)t.tm_mday % 100, months[t.tm_mon],
+             (unsigned)(t.tm_year + 1900) % 10000, (unsigned)t.tm_hour % 100,
+             (unsigned)t.tm_min % 100, (unsigned)t.tm_sec % 100);
+}
+
+/* Years up to 2037 are written with two digits, as old browsers want. */
+void clock_cookie(time_t when, char out[CLOCK_COOKIE])
+{
+    struct tm t;
+    gmtime_r(&when, &t);
+    unsigned year = (unsigned)(t.tm_year + 1900) % 10000;
+    snprintf(out, CLOCK_COOKIE,
+             year > 2037 ? "%s, %02u-%s-%04u %02u:%02u:%02u GMT"
+                         : "%s, %02u-%s-%02u %02u:%02u:%02u GMT",
+             days[t.tm_wday], (unsigned)t.tm_mday % 100, months[t.tm_mon],
+             year > 2037 ? year : year % 100, (unsigned)t.tm_hour % 100,
+             (unsigned)t.tm_min % 100, (unsigned)t.tm_sec % 100);
+}
+
+void clock_local(time_t when, bool utc, char out[CLOCK_LOCAL])
+{
+    struct tm t;
+    if (utc)
+        gmtime_r(&when, &t);
+    else
+        localtime_r(&when, &t);
+    strftime(out, CLOCK_LOCAL, "%Y-%m-%d %H:%M:%S", &t);
+}
+
+bool clock_parse_http(struct slice text, time_t *out)
+{
+    char copy[CLOCK_HTTP];
+    if (text.len != CLOCK_HTTP - 1)
+        return false;
+    memcpy(copy, text.data, text.len);
+    copy[text.len] = '\0';
+    struct tm t = { 0 };
+    const char *end = strptime(copy, "%a, %d %b %Y %H:%M:%S GMT", &t);
+    if (!end || *end)
+        return false;
+    *out = timegm(&t);
+    return true;
+}
