@@ -1,0 +1,91 @@
+# Makefile -- `make` builds build/latchkey; the goals are listed at the end.
+
+LIBS   := luajit libmicrohttpd libuv libcurl openssl lmdb jansson libpcre2-8
+WARN   := -Wall -Wextra -Wshadow -Wstrict-prototypes -Wmissing-prototypes \
+          -Wconversion -Wformat=2 -Wvla
+HARDEN := -fstack-protector-strong -D_FORTIFY_SOURCE=2
+CC_ALL  = -std=gnu11 -Icore $(WARN) -g -fPIE -pthread -MMD -MP $(CFLAGS) \
+          $(shell pkg-config --cflags $(LIBS))
+# -rdynamic: Lua modules in C (Debian's cjson.so) find Lua's symbols in us.
+LD_ALL  = -pie -pthread -rdynamic -Wl,-z,relro,-z,now $(LDFLAGS)
+LD_LIBS = $(shell pkg-config --libs $(LIBS)) -lm -ldl
+
+SRC  := $(wildcard core/*.c core/*/*.c)
+UNIT := $(patsubst tests/unit/%.c,%,$(wildcard tests/unit/test_*.c))
+FUZZ := $(patsubst tests/fuzz/%.c,%,$(wildcard tests/fuzz/fuzz_*.c))
+
+ifeq ($(MAKELEVEL)$(filter -j%,$(MAKEFLAGS))$(filter clean,$(MAKECMDGOALS)),0)
+MAKEFLAGS += -j$(shell nproc)
+endif
+
+all: build/latchkey
+
+build/latchkey: build/release/latchkey
+	ln -f $< $@
+
+# One build of everything: $(1) its folder under build/, $(2) its compiler,
+# $(3) its flags.  Tests link an archive of all of core except main.
+define mode
+build/$(1)/%.o: %.c | libs
+	@mkdir -p $$(@D)
+	$(2) $$(CC_ALL) $(3) -c -o $$@ $$<
+
+build/$(1)/latchkey: $(SRC:%.c=build/$(1)/%.o)
+	$(2) $(3) $$(LD_ALL) -o $$@ $$^ $$(LD_LIBS)
+
+build/$(1)/core.a: $(patsubst %.c,build/$(1)/%.o,$(filter-out core/main.c,$(SRC)))
+	@rm -f $$@
+	ar rcs $$@ $$^
+
+build/$(1)/test_%: build/$(1)/tests/unit/test_%.o build/$(1)/core.a
+	$(2) $(3) $$(LD_ALL) -o $$@ $$^ $$(LD_LIBS) -lcmocka
+
+-include $(patsubst %.c,build/$(1)/%.d,$(SRC) $(wildcard tests/*/*.c))
+endef
+
+ASAN := -O1 -fno-omit-frame-pointer -fsanitize=address,undefined \
+        -fno-sanitize-recover=all
+$(eval $(call mode,release,$$(CC),-O2 $(HARDEN)))
+$(eval $(call mode,debug,$$(CC),$(ASAN)))
+$(eval $(call mode,tsan,$$(CC),-O1 -fsanitize=thread))
+$(eval $(call mode,fuzz,clang,$(ASAN) -fsanitize=fuzzer-no-link))
+
+build/fuzz/fuzz_%: build/fuzz/tests/fuzz/fuzz_%.o build/fuzz/core.a
+	clang $(ASAN) -fsanitize=fuzzer $(LD_ALL) -o $@ $^ $(LD_LIBS)
+
+.SECONDARY: # keep the objects of tests
+
+libs:
+	@pkg-config --print-errors --exists $(LIBS) || \
+	{ echo "tests/packages build installs what is missing" >&2; exit 1; }
+
+# What people type.
+debug: build/debug/latchkey          # with ASan and UBSan
+unit-build: $(UNIT:%=build/debug/%)
+tsan-build: build/tsan/latchkey $(UNIT:%=build/tsan/%)
+fuzz-build: $(FUZZ:%=build/fuzz/%)
+
+run:                                 # install, build, start on loopback
+	scripts/run.sh
+test:                                # everything, and what it needs
+	tests/packages test
+	tests/run
+unit:                                # C unit tests
+	tests/run unit
+tsan:                                # tests of threads, under TSan
+	tests/run tsan
+fuzz:                                # each for FUZZ_SECONDS (20)
+	tests/run fuzz
+lint:
+	tests/packages lint
+	tests/lint/run
+bench:
+	tests/packages bench
+	tests/bench/run
+format:
+	clang-format -i $$(find core tests -name '*.[ch]')
+clean:
+	rm -rf build
+
+.PHONY: all libs debug unit-build tsan-build fuzz-build
+.PHONY: run test unit tsan fuzz lint bench format clean
