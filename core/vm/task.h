@@ -3,46 +3,50 @@
  * A task has at most one pending operation and one way to cancel it.  A
  * binding that must wait starts its operation, keeps the task in it, and
  * returns task_wait(t, cancel, op); the operation's callback pushes results
- * on t->co and calls task_resume(t, count).  While the cancel function runs
- * the operation must let go of the task and never touch it again.
+ * on t->co and calls task_resume(t, count).  The cancel function makes the
+ * operation let go of the task and never touch it again.
  *
  * All of it happens on the vm's thread.  User coroutines may wait too: the
- * wrapped coroutine.resume passes the core's yield outward. */
+ * core's yield passes outward through them (vm.c). */
 #pragma once
 #include "vm/vm.h"
 
-enum task_kind { TASK_REQUEST, TASK_TIMER, TASK_THREAD, TASK_MAIN };
-
-enum task_state { TASK_NEW, TASK_RUNNING, TASK_WAITING, TASK_DONE, TASK_DEAD };
+enum task_state { TASK_NEW, TASK_RUNNING, TASK_WAITING, TASK_DONE };
 
 struct task {
     struct vm *vm;
     lua_State *co;
     lua_State *caller; /* who waits: co, or a user coroutine inside it */
     int ref;           /* keeps co alive */
-    enum task_kind kind;
     enum task_state state;
+    bool ok;        /* DONE: ended without an error */
+    bool unwinding; /* ended on purpose from inside (ngx.exit) */
     void (*cancel)(struct task *t);
-    void *op; /* the pending operation's own */
-    uv_timer_t timer; /* one wait at a time, so one timer serves all */
-    struct task *parent;              /* of a light thread */
-    struct task *children, *sibling;  /* light threads not yet collected */
-    struct task *next, **prev;        /* in vm->tasks */
-    void *owner; /* struct request; children share their parent's */
-    void (*on_done)(struct task *t, bool ok); /* results or error on co */
-    int nresults;
-    bool unwinding; /* ngx.exit and the like: ended on purpose */
+    void *op;            /* the pending operation's own */
+    uv_timer_t timer;    /* one wait at a time, so one timer serves all */
+    struct task *parent; /* of a light thread */
+    struct task *children, *sibling; /* light threads, ended or not */
+    unsigned running_children;
+    struct task *next, **prev; /* in vm->tasks, or in vm->idle */
+    void *owner;               /* the root's: its struct request */
+    const char *context;       /* "content_by_lua*", "ngx.timer": for errors */
+    /* Ended: results (ok), or an error (not ok), lie on t->co and go with
+     * the task, which is released after this returns. */
+    void (*on_done)(struct task *t, bool ok);
 };
 
-/* A new task for the function and nargs arguments on top of L (moved).
- * Nothing runs before task_start.  NULL: no memory. */
-struct task *task_new(struct vm *vm, enum task_kind kind, lua_State *L,
-                      int nargs);
+/* A new task for the function and nargs arguments on top of L (moved away).
+ * Nothing runs before task_start.  NULL: no memory, arguments popped. */
+struct task *task_new(struct vm *vm, lua_State *L, int nargs);
 
-/* First run; t may be finished (and on_done called) on return. */
+/* A light thread: it ends with its parent at the latest, and a root is not
+ * done before its children are. */
+void task_adopt(struct task *parent, struct task *child);
+
+/* First run.  The task may be done, and gone, when this returns. */
 void task_start(struct task *t);
 
-/* Goes on with nresults values that lie on t->co.  May finish t. */
+/* Goes on with the nresults values on top of t->co.  As task_start. */
 void task_resume(struct task *t, int nresults);
 
 /* The running task, for a function that is going to wait.  Raises "API
@@ -52,19 +56,23 @@ struct task *task_check(lua_State *L);
 /* `return task_wait(t, cancel, op);` -- the last thing that a binding does. */
 int task_wait(struct task *t, void (*cancel)(struct task *), void *op);
 
-/* Ends the coroutine for good from inside (`return task_unwind(t)`): what
- * follows in the script does not run, and on_done sees ok with no results. */
+/* `return task_unwind(t);` -- ends the whole root task from inside: nothing
+ * more of the script runs, and the root's on_done sees ok. */
 int task_unwind(struct task *t);
 
-/* Stops the pending operation and drops the coroutine and its children;
- * on_done is not called.  Not from inside the task's own run. */
+/* Waits for msec milliseconds and resumes with no values. */
+int task_sleep(struct task *t, uint64_t msec);
+
+/* Stops the pending operation and drops t and its children; on_done is not
+ * called.  Not while t itself runs. */
 void task_cancel(struct task *t);
+
+/* Frees a light thread that has ended and was looked at. */
+void task_collect(struct task *child);
 
 /* The outermost task: the request's or the timer's. */
 struct task *task_root(struct task *t);
 
-/* Bindings that can be called from any phase. */
-static inline struct task *task_running(lua_State *L)
-{
-    return vm_of(L)->running;
-}
+/* For vm.c. */
+void *task_wait_marker(void);
+void task_drop_idle(struct vm *vm);

@@ -12,7 +12,6 @@
 #include <uv.h>
 
 struct task;
-struct script_cache;
 
 struct vm {
     lua_State *L;
@@ -21,21 +20,26 @@ struct vm {
     struct task *tasks;   /* all that live, newest first */
     struct task *idle;    /* finished ones, kept for reuse */
     unsigned live, idle_count;
-    void *host;           /* what api hangs on it: a struct api_host */
+    const char *phase; /* the phase that runs outside tasks, or NULL */
+    void *host;        /* what api hangs on it: a struct api_host */
     uint64_t generation;
     bool retired;                      /* a newer vm serves; end when empty */
     void (*on_drained)(struct vm *vm); /* retired, and the last task ended */
 };
 
-/* A state with LuaJIT's libraries and the waits wrapped through coroutines.
- * package.path and cpath are set by the caller (vm_set_path). */
+/* A state with LuaJIT's libraries, and coroutines that let waits through. */
 enum err vm_new(struct vm **out, uv_loop_t *loop);
 
-/* Cancels what still runs and frees the state.  The memory goes when the
- * loop has closed its timers. */
+/* Cancels what still runs and frees the state.  The tasks' memory goes when
+ * the loop has closed their timers.  NULL is fine. */
 void vm_free(struct vm *vm);
 
-/* field is "path" or "cpath". */
+/* No new work comes: on_drained is called once the last task has ended,
+ * perhaps at once. */
+void vm_retire(struct vm *vm, void (*on_drained)(struct vm *vm));
+
+/* Sets package.path or package.cpath (field); ";;" in value stands for what
+ * was there, as in LUA_PATH. */
 void vm_set_path(struct vm *vm, const char *field, struct slice value);
 
 /* The vm of a function registered with vm_register. */
@@ -44,32 +48,37 @@ static inline struct vm *vm_of(lua_State *L)
     return lua_touserdata(L, lua_upvalueindex(1));
 }
 
-/* Sets funcs into the table at the top, each with the vm as upvalue. */
+/* Sets funcs into the table at the top of L, each with the vm as upvalue. */
 void vm_register(struct vm *vm, lua_State *L, const luaL_Reg *funcs);
 
-/* Makes a metatable named name (luaL_newmetatable) with funcs and
- * __index = itself; leaves nothing. */
+/* Pushes one function with the vm as upvalue. */
+void vm_push_function(struct vm *vm, lua_State *L, lua_CFunction f);
+
+/* Makes a metatable called name with funcs and __index = itself; leaves
+ * nothing on the stack.  luaL_checkudata(L, i, name) checks for it. */
 void vm_class(struct vm *vm, const char *name, const luaL_Reg *funcs);
 
-/* Makes `require(name)` give what open leaves on the stack. */
-void vm_preload(struct vm *vm, const char *name,
-                int (*open)(struct vm *vm, lua_State *L));
-
-/* Calls the function and nargs arguments on top of L, outside any task (it
- * must not wait).  ERR_SCRIPT: err_text() has message and traceback. */
+/* Calls the function with nargs arguments on top of vm->L, outside any task
+ * (it must not wait).  ERR_SCRIPT: err_text() has message and traceback, and
+ * nothing is left on the stack. */
 enum err vm_call(struct vm *vm, int nargs, int nresults);
 
-/* A message handler: turns the error at the top into text with traceback. */
-int vm_traceback(lua_State *L);
+/* Pushes the compiled chunk; name as luaL_loadbuffer wants it ("@file",
+ * "=text").  ERR_SCRIPT: err_text() says why, and nothing is pushed. */
+enum err vm_load(struct vm *vm, struct slice source, const char *name);
 
-/* The slice of a string at index (the stack keeps it alive). */
+/* The string at index (the stack keeps it alive); len 0 and NULL where it is
+ * neither string nor number. */
 static inline struct slice vm_slice(lua_State *L, int index)
 {
     struct slice s;
     s.data = lua_tolstring(L, index, &s.len);
+    if (!s.data)
+        s.len = 0;
     return s;
 }
 
+/* As vm_slice; raises for anything but a string or number. */
 static inline struct slice vm_check_slice(lua_State *L, int index)
 {
     struct slice s;

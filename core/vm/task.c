@@ -1,0 +1,312 @@
+/* task.c -- a coroutine that can wait. */
+#include "vm/task.h"
+#include <assert.h>
+#include <stdlib.h>
+
+enum { IDLE_MAX = 256 };
+
+static const char wait_marker; /* its address is what a wait yields */
+
+void *task_wait_marker(void)
+{
+    return (void *)(uintptr_t)&wait_marker;
+}
+
+static void on_closed(uv_handle_t *timer)
+{
+    free(timer->data);
+}
+
+static struct task *make(struct vm *vm)
+{
+    struct task *t = calloc(1, sizeof *t);
+    if (!t)
+        return NULL;
+    t->vm = vm;
+    t->ref = LUA_NOREF;
+    uv_timer_init(vm->loop, &t->timer);
+    t->timer.data = t;
+    return t;
+}
+
+static void drop_coroutine(struct task *t)
+{
+    luaL_unref(t->vm->L, LUA_REGISTRYINDEX, t->ref);
+    t->ref = LUA_NOREF;
+    t->co = NULL;
+}
+
+static void destroy(struct task *t)
+{
+    drop_coroutine(t);
+    uv_close((uv_handle_t *)&t->timer, on_closed);
+}
+
+void task_drop_idle(struct vm *vm)
+{
+    while (vm->idle) {
+        struct task *t = vm->idle;
+        vm->idle = t->next;
+        destroy(t);
+    }
+    vm->idle_count = 0;
+}
+
+static struct task *take_idle(struct vm *vm)
+{
+    struct task *t = vm->idle;
+    if (!t)
+        return make(vm);
+    vm->idle = t->next;
+    vm->idle_count--;
+    return t;
+}
+
+static void link_task(struct task *t)
+{
+    struct vm *vm = t->vm;
+    t->next = vm->tasks;
+    t->prev = &vm->tasks;
+    if (t->next)
+        t->next->prev = &t->next;
+    vm->tasks = t;
+    vm->live++;
+}
+
+struct task *task_new(struct vm *vm, lua_State *L, int nargs)
+{
+    struct task *t = take_idle(vm);
+    if (!t) {
+        lua_pop(L, nargs + 1);
+        return NULL;
+    }
+    if (!t->co) {
+        t->co = lua_newthread(L);
+        t->ref = luaL_ref(L, LUA_REGISTRYINDEX);
+    }
+    lua_xmove(L, t->co, nargs + 1);
+    t->state = TASK_NEW;
+    t->ok = t->unwinding = false;
+    t->cancel = NULL;
+    t->op = t->owner = NULL;
+    t->context = "";
+    t->on_done = NULL;
+    t->parent = t->children = t->sibling = NULL;
+    t->running_children = 0;
+    link_task(t);
+    return t;
+}
+
+/* Out of the vm's list; a coroutine that ended well serves again. */
+static void release(struct task *t)
+{
+    struct vm *vm = t->vm;
+    *t->prev = t->next;
+    if (t->next)
+        t->next->prev = t->prev;
+    vm->live--;
+    if (!t->ok || t->unwinding || t->parent)
+        drop_coroutine(t); /* a script may hold a light thread's */
+    else
+        lua_settop(t->co, 0);
+    if (vm->idle_count < IDLE_MAX && !vm->retired) {
+        t->next = vm->idle;
+        vm->idle = t;
+        vm->idle_count++;
+    } else {
+        destroy(t);
+    }
+    if (vm->retired && !vm->live && !vm->running && vm->on_drained)
+        vm->on_drained(vm);
+}
+
+void task_adopt(struct task *parent, struct task *child)
+{
+    child->parent = parent;
+    child->owner = parent->owner;
+    child->context = parent->context;
+    child->sibling = parent->children;
+    parent->children = child;
+    parent->running_children++;
+}
+
+static void unlink_child(struct task *child)
+{
+    struct task **at = &child->parent->children;
+    while (*at != child)
+        at = &(*at)->sibling;
+    *at = child->sibling;
+}
+
+void task_collect(struct task *child)
+{
+    assert(child->state == TASK_DONE && child->parent);
+    while (child->children)
+        task_cancel(child->children);
+    unlink_child(child);
+    release(child);
+}
+
+static void stop_operation(struct task *t)
+{
+    void (*cancel)(struct task *) = t->cancel;
+    t->cancel = NULL;
+    if (cancel)
+        cancel(t);
+}
+
+void task_cancel(struct task *t)
+{
+    assert(t->state != TASK_RUNNING);
+    while (t->children)
+        task_cancel(t->children);
+    stop_operation(t);
+    if (t->parent) {
+        if (t->state != TASK_DONE)
+            t->parent->running_children--;
+        unlink_child(t);
+    }
+    t->ok = false;
+    release(t);
+}
+
+struct task *task_root(struct task *t)
+{
+    while (t->parent)
+        t = t->parent;
+    return t;
+}
+
+static void complete(struct task *t)
+{
+    t->state = TASK_DONE;
+    stop_operation(t);
+    while (t->children)
+        task_cancel(t->children);
+    if (t->on_done)
+        t->on_done(t, t->ok || t->unwinding);
+    release(t);
+}
+
+/* Ended by itself.  A root waits for its light threads, unless it failed. */
+static void finish(struct task *t)
+{
+    t->state = TASK_DONE;
+    struct task *parent = t->parent;
+    if (!parent) {
+        if (!t->ok || t->unwinding || !t->running_children)
+            complete(t);
+        return;
+    }
+    parent->running_children--;
+    bool last = parent->state == TASK_DONE && !parent->running_children;
+    if (t->on_done)
+        t->on_done(t, t->ok); /* a parent that waits for t goes on, and t is
+                                 gone; a parent that is DONE cannot wait */
+    if (last)
+        finish(parent);
+}
+
+static void on_ready(uv_timer_t *timer)
+{
+    task_resume(timer->data, 0);
+}
+
+static void cancel_timer(struct task *t)
+{
+    uv_timer_stop(&t->timer);
+}
+
+/* A script's own coroutine.yield() in the task's coroutine: let others run,
+ * then go on. */
+static void yield_to_loop(struct task *t)
+{
+    lua_settop(t->co, 0);
+    t->state = TASK_WAITING;
+    t->cancel = cancel_timer;
+    uv_timer_start(&t->timer, on_ready, 0, 0);
+}
+
+static bool is_wait(lua_State *co)
+{
+    return lua_gettop(co) >= 1 && lua_touserdata(co, -1) == &wait_marker &&
+           lua_islightuserdata(co, -1);
+}
+
+/* A root that is running right now has started t and looks at its own
+ * unwinding when t comes back. */
+static void unwind(struct task *t)
+{
+    struct task *root = task_root(t);
+    bool busy = root != t && root->state == TASK_RUNNING;
+    t->state = TASK_DONE;
+    root->unwinding = true;
+    if (!busy)
+        complete(root);
+}
+
+static void run(struct task *t, int nargs)
+{
+    struct vm *vm = t->vm;
+    struct task *outer = vm->running;
+    vm->running = t;
+    t->state = TASK_RUNNING;
+    int rc = lua_resume(t->co, nargs);
+    vm->running = outer;
+    if (rc == LUA_YIELD && t->unwinding) {
+        unwind(t);
+    } else if (rc == LUA_YIELD && is_wait(t->co)) {
+        lua_pop(t->co, 1);
+        t->state = TASK_WAITING;
+    } else if (rc == LUA_YIELD) {
+        yield_to_loop(t);
+    } else {
+        t->ok = rc == 0;
+        finish(t);
+    }
+}
+
+void task_start(struct task *t)
+{
+    assert(t->state == TASK_NEW);
+    run(t, lua_gettop(t->co) - 1);
+}
+
+void task_resume(struct task *t, int nresults)
+{
+    assert(t->state == TASK_WAITING);
+    t->cancel = NULL;
+    t->op = NULL;
+    run(t, nresults);
+}
+
+struct task *task_check(lua_State *L)
+{
+    struct vm *vm = vm_of(L);
+    if (!vm->running)
+        luaL_error(L, "API disabled in the context of %s",
+                   vm->phase ? vm->phase : "init_by_lua*");
+    vm->running->caller = L;
+    return vm->running;
+}
+
+int task_wait(struct task *t, void (*cancel)(struct task *), void *op)
+{
+    t->cancel = cancel;
+    t->op = op;
+    lua_pushlightuserdata(t->caller, task_wait_marker());
+    return lua_yield(t->caller, 1);
+}
+
+int task_unwind(struct task *t)
+{
+    t->unwinding = true;
+    return task_wait(t, NULL, NULL);
+}
+
+int task_sleep(struct task *t, uint64_t msec)
+{
+    uv_update_time(t->vm->loop);
+    uv_timer_start(&t->timer, on_ready, msec, 0);
+    return task_wait(t, cancel_timer, NULL);
+}

@@ -1,0 +1,161 @@
+/* vm.c -- one LuaJIT state and the small helpers that bindings use. */
+#include "vm/vm.h"
+#include "vm/task.h"
+#include <lualib.h>
+#include <stdlib.h>
+
+/* A wait yields this marker through every user coroutine up to the task, and
+ * the values it is resumed with come back down the same way.  A coroutine
+ * that never waits behaves as before, also where C is in between. */
+static const char coroutines[] =
+    "local WAIT = ...\n"
+    "local raw, yield = coroutine.resume, coroutine.yield\n"
+    "local create, error = coroutine.create, error\n"
+    "local function pass(co, ...)\n"
+    "  local ok, first = ...\n"
+    "  if ok and first == WAIT then\n"
+    "    return pass(co, raw(co, yield(WAIT)))\n"
+    "  end\n"
+    "  return ...\n"
+    "end\n"
+    "local function resume(co, ...) return pass(co, raw(co, ...)) end\n"
+    "local function raise(ok, ...)\n"
+    "  if ok then return ... end\n"
+    "  return error((...), 0)\n"
+    "end\n"
+    "coroutine.resume = resume\n"
+    "function coroutine.wrap(f)\n"
+    "  local co = create(f)\n"
+    "  return function(...) return raise(resume(co, ...)) end\n"
+    "end\n";
+
+static enum err wrap_coroutines(struct vm *vm)
+{
+    lua_State *L = vm->L;
+    enum err e =
+        vm_load(vm, SLICE_OF(coroutines, sizeof coroutines - 1), "=coroutine");
+    if (e != OK)
+        return e;
+    lua_pushlightuserdata(L, task_wait_marker());
+    return vm_call(vm, 1, 0);
+}
+
+enum err vm_new(struct vm **out, uv_loop_t *loop)
+{
+    struct vm *vm = calloc(1, sizeof *vm);
+    if (!vm)
+        return ERR_NOMEM;
+    vm->loop = loop;
+    vm->L = luaL_newstate();
+    if (!vm->L) {
+        free(vm);
+        return ERR_NOMEM;
+    }
+    luaL_openlibs(vm->L);
+    enum err e = wrap_coroutines(vm);
+    if (e != OK)
+        vm_free(vm);
+    else
+        *out = vm;
+    return e;
+}
+
+void vm_free(struct vm *vm)
+{
+    if (!vm)
+        return;
+    vm->on_drained = NULL;
+    while (vm->tasks)
+        task_cancel(task_root(vm->tasks));
+    task_drop_idle(vm);
+    lua_close(vm->L);
+    free(vm);
+}
+
+void vm_retire(struct vm *vm, void (*on_drained)(struct vm *vm))
+{
+    vm->retired = true;
+    vm->on_drained = on_drained;
+    if (!vm->live)
+        on_drained(vm);
+}
+
+/* ";;" at the start, the end or in the middle. */
+static const char *expand_path(lua_State *L, const char *value, const char *old)
+{
+    const char *plain = luaL_gsub(L, value, ";;", ";\1;");
+    plain = luaL_gsub(L, plain, "\1", old);
+    while (*plain == ';')
+        plain++;
+    return plain;
+}
+
+void vm_set_path(struct vm *vm, const char *field, struct slice value)
+{
+    lua_State *L = vm->L;
+    int top = lua_gettop(L);
+    lua_getglobal(L, "package");
+    lua_getfield(L, -1, field);
+    vm_push(L, value);
+    const char *path = expand_path(L, lua_tostring(L, -1), lua_tostring(L, -2));
+    lua_pushstring(L, path);
+    lua_setfield(L, top + 1, field);
+    lua_settop(L, top);
+}
+
+void vm_register(struct vm *vm, lua_State *L, const luaL_Reg *funcs)
+{
+    for (; funcs->name; funcs++) {
+        vm_push_function(vm, L, funcs->func);
+        lua_setfield(L, -2, funcs->name);
+    }
+}
+
+void vm_push_function(struct vm *vm, lua_State *L, lua_CFunction f)
+{
+    lua_pushlightuserdata(L, vm);
+    lua_pushcclosure(L, f, 1);
+}
+
+void vm_class(struct vm *vm, const char *name, const luaL_Reg *funcs)
+{
+    lua_State *L = vm->L;
+    luaL_newmetatable(L, name);
+    lua_pushvalue(L, -1);
+    lua_setfield(L, -2, "__index");
+    vm_register(vm, L, funcs);
+    lua_pop(L, 1);
+}
+
+static int add_traceback(lua_State *L)
+{
+    const char *text = lua_tostring(L, 1);
+    luaL_traceback(L, L, text ? text : "unknown reason", 1);
+    return 1;
+}
+
+static enum err take_error(lua_State *L)
+{
+    const char *text = lua_tostring(L, -1);
+    enum err e = err_set(ERR_SCRIPT, "%s", text ? text : "unknown reason");
+    lua_pop(L, 1);
+    return e;
+}
+
+enum err vm_call(struct vm *vm, int nargs, int nresults)
+{
+    lua_State *L = vm->L;
+    int handler = lua_gettop(L) - nargs;
+    lua_pushcfunction(L, add_traceback);
+    lua_insert(L, handler);
+    int rc = lua_pcall(L, nargs, nresults, handler);
+    lua_remove(L, handler);
+    return rc ? take_error(L) : OK;
+}
+
+enum err vm_load(struct vm *vm, struct slice source, const char *name)
+{
+    lua_State *L = vm->L;
+    return luaL_loadbuffer(L, source.data, source.len, name) ? take_error(L)
+                                                             : OK;
+}
