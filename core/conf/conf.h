@@ -1,0 +1,327 @@
+/* conf.h -- nginx.conf, read into structs.
+ *
+ * conf_load gives a whole configuration or an error with file and line;
+ * after that nothing in it changes, so every thread may read it.  Slices and
+ * texts are NUL-terminated and live as long as the conf.
+ *
+ * Inheritance is done: a location's fields hold what is in force there,
+ * whatever level it was written at.  A server's own settings are those of
+ * its implicit location, server->root. */
+#pragma once
+#include "base/arena.h"
+#include "base/log.h"
+#include "base/regex.h"
+#include "base/table.h"
+#include <stdint.h>
+#include <stdio.h>
+
+struct conf_server;
+
+/* ---- texts with variables ---------------------------------------------- */
+
+enum conf_part_kind {
+    CONF_LITERAL,
+    CONF_VARIABLE, /* $name, ${name}: text is the name, in lower case */
+    CONF_CAPTURE   /* $1 to $9: index is the group */
+};
+
+struct conf_part {
+    enum conf_part_kind kind;
+    struct slice text;
+    int index; /* CONF_VARIABLE: its place (conf->variables), or -1 where no
+                * `set` or named group makes it: a built-in one */
+};
+
+/* See template.h.  A constant has one literal part, an empty text none. */
+struct conf_template {
+    struct slice source;
+    struct conf_part *parts;
+    unsigned count;
+    struct conf_template *next; /* the loader's */
+};
+
+/* A variable that `set` or a named group makes.  A request keeps
+ * conf->nvariables values and finds them by index. */
+struct conf_variable {
+    struct slice name;
+    int index;
+};
+
+/* A regex of a location or a server name, and which group sets which
+ * variable. */
+struct conf_pattern {
+    struct regex *regex;
+    struct slice text;
+    struct conf_group {
+        unsigned group;
+        const struct conf_variable *variable;
+    } * named;
+    unsigned nnamed;
+};
+
+/* ---- Lua code ---------------------------------------------------------- */
+
+enum conf_phase {
+    CONF_REWRITE,
+    CONF_ACCESS,
+    CONF_CONTENT,
+    CONF_HEADER_FILTER,
+    CONF_BODY_FILTER,
+    CONF_LOG,
+    CONF_PHASES
+};
+
+struct conf_code {
+    const char *directive; /* "content_by_lua", whichever form was written */
+    bool is_file;
+    struct slice text;  /* the source, or the path: absolute, unless it
+                         * begins with a variable */
+    struct slice chunk; /* "=content_by_lua(nginx.conf:12)", or "@PATH" */
+    struct conf_template path; /* is_file: text with its variables; a
+                                * relative result counts from the prefix */
+    const char *file;          /* where it was written */
+    unsigned line;
+};
+
+/* ---- locations --------------------------------------------------------- */
+
+enum conf_location_kind {
+    CONF_IMPLICIT,      /* a server's own settings */
+    CONF_PREFIX,        /* location /x */
+    CONF_PREFIX_ALWAYS, /* location ^~ /x: no regex is tried after it */
+    CONF_EXACT,         /* location = /x */
+    CONF_REGEX,         /* location ~ or ~* */
+    CONF_NAMED          /* location @x */
+};
+
+struct conf_header { /* add_header */
+    struct slice name;
+    struct conf_template value;
+    bool always;
+};
+
+/* `set` and `return`, in the order of writing. */
+enum conf_op_kind { CONF_SET, CONF_RETURN };
+
+struct conf_op {
+    enum conf_op_kind kind;
+    struct slice name;         /* CONF_SET: the variable, lower case, no $ */
+    int variable;              /* CONF_SET: its index, or -1 for a built-in */
+    unsigned status;           /* CONF_RETURN; 302 where only a URL is given */
+    bool has_text;             /* CONF_RETURN: `return 204;` has none */
+    struct conf_template text; /* the value, body or URL */
+    struct conf_op *next;
+};
+
+enum conf_escape { CONF_ESCAPE_DEFAULT, CONF_ESCAPE_JSON, CONF_ESCAPE_NONE };
+
+struct conf_log_format {
+    struct slice name;
+    struct conf_template text;
+    enum conf_escape escape;
+    struct conf_log_format *next;
+};
+
+struct conf_access_log {
+    const char *path; /* absolute */
+    const struct conf_log_format *format;
+    struct conf_access_log *next;
+};
+
+struct conf_type { /* of types{}: sorted by extension, lower case */
+    struct slice extension, mime;
+};
+
+enum conf_tokens { CONF_TOKENS_OFF, CONF_TOKENS_ON, CONF_TOKENS_BUILD };
+
+struct conf_location {
+    enum conf_location_kind kind;
+    struct slice name; /* as written, without the modifier; "@x" */
+    struct conf_pattern pattern;
+    struct conf_server *server;
+    const char *file;
+    unsigned line;
+
+    struct conf_location **exacts, **prefixes; /* sorted by name */
+    struct conf_location **regexes;            /* in the order of writing */
+    unsigned nexacts, nprefixes, nregexes;
+    struct conf_location *children, *next; /* all, in the order of writing */
+
+    struct conf_op *ops;                 /* not inherited */
+    struct conf_code *code[CONF_PHASES]; /* content is not inherited */
+    bool lua_code_cache;
+
+    struct conf_template root; /* absolute, unless it begins with a
+                                * variable; no slash at the end */
+    bool alias;                /* root replaces the location's name */
+    bool internal;
+    struct conf_template *index;
+    unsigned nindex;
+    struct slice default_type;
+    struct conf_type *types;
+    unsigned ntypes;
+    struct conf_header *headers;
+    unsigned nheaders;
+    struct conf_access_log *access_log; /* NULL: off, the default */
+
+    uint64_t client_max_body_size; /* 0: no limit */
+    uint64_t client_body_buffer_size;
+    uint64_t client_body_timeout; /* this and those below: ms */
+    uint64_t send_timeout;
+    uint64_t keepalive_timeout; /* 0: connections are not kept */
+    uint64_t keepalive_header;  /* for `Keep-Alive: timeout=`; 0: none */
+    uint64_t keepalive_requests;
+    enum conf_tokens server_tokens;
+};
+
+/* ---- servers ----------------------------------------------------------- */
+
+enum conf_name_kind {
+    CONF_NAME_EXACT,
+    CONF_NAME_SUFFIX, /* *.example.com: text is ".example.com" */
+    CONF_NAME_PREFIX, /* www.example.*: text is "www.example." */
+    CONF_NAME_REGEX   /* ~^www\d+\.example\.com$ */
+};
+
+struct conf_server_name {
+    enum conf_name_kind kind;
+    struct slice text; /* lower case; "" is a request without a Host */
+    struct conf_pattern pattern;
+    struct conf_server *server;
+    struct conf_server_name *next;
+};
+
+/* One address that is listened on, and the servers behind it. */
+struct conf_listen {
+    const char *address; /* "127.0.0.1:80", "*:80", "[::]:80", "unix:/path" */
+    const char *host;    /* "127.0.0.1", "*", "::1" without brackets, a name;
+                          * NULL: unix */
+    const char *path;    /* unix only */
+    uint16_t port;
+    bool is_default, reuseport, ipv6only, has_options;
+    int backlog; /* -1: the system's default */
+    struct conf_server *default_server;
+    struct conf_server **servers;
+    unsigned nservers;
+    struct conf_server_name **exacts; /* sorted by text */
+    unsigned nexacts;
+    struct conf_server_name **wildcards; /* suffixes before prefixes, the
+                                          * longest first */
+    unsigned nwildcards;
+    struct conf_server_name **regexes;
+    unsigned nregexes;
+    struct conf_listen *next;
+};
+
+struct conf_server {
+    struct slice name; /* the first server_name as written, or "": what
+                        * $server_name and the error log show */
+    struct conf_server_name *names;
+    struct conf_listen *listens; /* as written; the groups are conf's */
+    struct conf_location *root;  /* implicit: its own settings, the locations
+                                  * as its children */
+    struct conf_location **named;
+    unsigned nnamed;
+    uint64_t client_header_timeout; /* ms */
+    uint64_t client_header_buffer_size;
+    uint64_t large_header_buffers, large_header_buffer_size;
+    bool underscores_in_headers;
+    const char *file;
+    unsigned line;
+    struct conf_server *next;
+};
+
+/* ---- the whole --------------------------------------------------------- */
+
+struct conf_shared_dict {
+    struct slice name;
+    uint64_t size;
+    struct conf_shared_dict *next;
+};
+
+struct conf_env {
+    struct slice name;
+    struct slice value; /* data is NULL: keep the one of the environment */
+    struct conf_env *next;
+};
+
+enum conf_secret_kind { CONF_SECRET_NONE, CONF_SECRET_FILE, CONF_SECRET_ENV };
+
+struct conf_secret { /* file:PATH (absolute) or env:NAME */
+    enum conf_secret_kind kind;
+    const char *name;
+};
+
+struct conf_file { /* a file that was read, in that order; for -T */
+    const char *path;
+    struct slice text;
+    struct conf_file *next;
+};
+
+struct conf {
+    struct arena arena;
+    const char *prefix; /* absolute, ends with a slash */
+    const char *path;   /* of the first file, absolute */
+    struct conf_file *files;
+
+    unsigned worker_processes;
+    unsigned worker_connections;
+    uint64_t worker_rlimit_nofile; /* 0: leave it */
+    bool daemon, master_process;
+    const char *error_log; /* absolute path, or "stderr" */
+    enum log_level log_level;
+    const char *pid;
+    const char *user, *group; /* NULL: stay who we are */
+    struct conf_env *env;
+
+    struct slice lua_package_path;  /* data is NULL: LuaJIT's own */
+    struct slice lua_package_cpath; /* $prefix is already replaced */
+    struct conf_shared_dict *shared_dicts;
+    struct conf_code *init, *init_worker, *exit_worker;
+
+    struct slice store; /* URL; the path of lmdb: is absolute */
+    const char *apps;   /* absolute */
+    bool apps_watch;
+    struct conf_secret master_key, service_key, admin_token;
+    const char *node; /* NULL: the host name */
+
+    struct conf_server *servers;
+    struct conf_listen *listens; /* one for each address */
+    struct conf_log_format *log_formats;
+    struct table variables; /* name to struct conf_variable */
+    unsigned nvariables;
+    struct conf_pattern_list *patterns; /* the loader's, for conf_free */
+};
+
+/* What a name means that no `set` makes: told by the code that has the
+ * variables.  CONF_WRITABLE ones may be `set`. */
+enum conf_builtin { CONF_UNKNOWN, CONF_READ_ONLY, CONF_WRITABLE };
+
+struct conf_options {
+    const char *prefix;    /* -p; NULL: the current directory */
+    const char *file;      /* -c, relative to the prefix; NULL:
+                            * scripts/latchkey.conf */
+    const char *globals;   /* -g 'directives;', or NULL */
+    const char *error_log; /* -e: the log where the file names none */
+    /* NULL: any variable is taken to exist. */
+    enum conf_builtin (*builtin)(struct slice name);
+};
+
+/* Reads the file and all that it includes.  ERR_CONFIG: err_text() is
+ * nginx's sentence, as in `unknown directive "x" in /etc/x.conf:3`.  Free
+ * with conf_free. */
+enum err conf_load(struct conf **out, const struct conf_options *options);
+
+/* Drops all; nobody may read it any more.  NULL is fine. */
+void conf_free(struct conf *conf);
+
+/* Every file that was read, as `nginx -T` prints them. */
+void conf_dump(const struct conf *conf, FILE *out);
+
+/* The variable that `set` or a named group makes, or NULL.  name is in lower
+ * case. */
+const struct conf_variable *conf_variable(const struct conf *conf,
+                                          struct slice name);
+
+/* The MIME type for a path by its extension, or the default type. */
+struct slice conf_mime(const struct conf_location *at, struct slice path);
