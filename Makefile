@@ -75,6 +75,7 @@ unit:                                # C unit tests
 tsan:                                # tests of threads, under TSan
 	tests/run tsan
 fuzz:                                # each for FUZZ_SECONDS (20)
+	tests/packages fuzz
 	tests/run fuzz
 lint:
 	tests/packages lint
