@@ -70,7 +70,7 @@ static void link_task(struct task *t)
     if (t->next)
         t->next->prev = &t->next;
     vm->tasks = t;
-    vm->live++;
+    vm_hold(vm);
 }
 
 struct task *task_new(struct vm *vm, lua_State *L, int nargs)
@@ -104,7 +104,6 @@ static void release(struct task *t)
     *t->prev = t->next;
     if (t->next)
         t->next->prev = t->prev;
-    vm->live--;
     if (!t->ok || t->unwinding || t->parent)
         drop_coroutine(t); /* a script may hold a light thread's */
     else
@@ -116,8 +115,7 @@ static void release(struct task *t)
     } else {
         destroy(t);
     }
-    if (vm->retired && !vm->live && !vm->running && vm->on_drained)
-        vm->on_drained(vm);
+    vm_release(vm);
 }
 
 void task_adopt(struct task *parent, struct task *child)

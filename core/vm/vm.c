@@ -72,12 +72,23 @@ void vm_free(struct vm *vm)
     free(vm);
 }
 
+void vm_hold(struct vm *vm)
+{
+    vm->holds++;
+}
+
+void vm_release(struct vm *vm)
+{
+    if (!--vm->holds && vm->retired && vm->on_drained)
+        vm->on_drained(vm);
+}
+
 void vm_retire(struct vm *vm, void (*on_drained)(struct vm *vm))
 {
+    vm_hold(vm);
     vm->retired = true;
     vm->on_drained = on_drained;
-    if (!vm->live)
-        on_drained(vm);
+    vm_release(vm);
 }
 
 /* ";;" at the start, the end or in the middle. */

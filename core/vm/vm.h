@@ -19,12 +19,13 @@ struct vm {
     struct task *running; /* the task whose coroutine runs now, or NULL */
     struct task *tasks;   /* all that live, newest first */
     struct task *idle;    /* finished ones, kept for reuse */
-    unsigned live, idle_count;
+    unsigned idle_count;
+    unsigned holds;    /* tasks and others that still need the state */
     const char *phase; /* the phase that runs outside tasks, or NULL */
     void *host;        /* what api hangs on it: a struct api_host */
     uint64_t generation;
     bool retired;                      /* a newer vm serves; end when empty */
-    void (*on_drained)(struct vm *vm); /* retired, and the last task ended */
+    void (*on_drained)(struct vm *vm); /* retired, and nothing holds it */
 };
 
 /* A state with LuaJIT's libraries, and coroutines that let waits through. */
@@ -34,8 +35,13 @@ enum err vm_new(struct vm **out, uv_loop_t *loop);
  * the loop has closed their timers.  NULL is fine. */
 void vm_free(struct vm *vm);
 
-/* No new work comes: on_drained is called once the last task has ended,
- * perhaps at once. */
+/* The state stays until as many vm_release have come; every task counts as
+ * one hold. */
+void vm_hold(struct vm *vm);
+void vm_release(struct vm *vm);
+
+/* No new work comes: on_drained is called once the last hold is gone,
+ * perhaps at once.  It must not free the vm right there. */
 void vm_retire(struct vm *vm, void (*on_drained)(struct vm *vm));
 
 /* Sets package.path or package.cpath (field); ";;" in value stands for what

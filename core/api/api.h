@@ -1,0 +1,142 @@
+/* api.h -- what scripts can call, and what the bindings reach for it.
+ *
+ * Three circles: the process (made by main, shared by threads, each part
+ * says how), the worker (one thread's loop and connections), and one
+ * generation's vm on one worker (struct api, found as vm->host). */
+#pragma once
+#include "base/mailbox.h"
+#include "conf/conf.h"
+#include "vm/task.h"
+#include <stdatomic.h>
+
+struct client;
+struct flight_table;
+struct request;
+struct seal_keys;
+struct shdict;
+struct store;
+struct store_conn;
+
+/* One policy's text, as all workers of a generation load it. */
+struct api_app {
+    struct slice name; /* "demo-wechat" */
+    const char *path;  /* where it was read */
+    struct slice text;
+    const char *fault; /* why the file's newer text is not it, or NULL */
+};
+
+/* Immutable once built, shared by all workers of a generation. */
+struct api_generation {
+    const struct conf *conf;
+    uint64_t number;
+    struct api_app *apps;
+    unsigned napps;
+    struct shdict **dicts; /* as conf->shared_dicts, in that order */
+};
+
+/* What /admin/status tells of the last reload; see server.c. */
+struct api_reload {
+    bool ok;
+    uint64_t generation, when; /* unix seconds */
+    struct slice fault;        /* in the caller's buf */
+};
+
+struct api_process {
+    struct flight_table *flights;
+    struct store *store;    /* NULL: `run` */
+    struct seal_keys *keys; /* NULL: `run` */
+    const char *node;
+    uint64_t started; /* unix seconds */
+    unsigned workers;
+    _Atomic bool draining; /* shutting down: refuse new requests */
+    void (*reload)(struct api_process *p); /* any thread: ask for one */
+    void (*reload_told)(struct api_process *p, struct api_reload *out,
+                        struct buf *text); /* any thread */
+    struct slice admin_token, service_key; /* .data NULL: none */
+};
+
+struct api_worker {
+    uv_loop_t *loop;
+    struct mailbox *mailbox;
+    struct client *client;
+    struct store_conn *store; /* NULL: none */
+    struct api_process *process;
+    unsigned id;
+};
+
+struct api {
+    struct vm *vm;
+    struct api_worker *worker;
+    const struct api_generation *generation;
+    const struct conf *conf;
+    struct api_timer *timers; /* ngx_timer.c's, pending */
+    unsigned timers_pending, timers_running;
+    int codes_ref;      /* registry: chunk name or path -> compiled function */
+    struct table codes; /* struct conf_code -> its function's ref */
+};
+
+/* A vm with the whole API, init_by_lua run and the policies loaded.  Errors:
+ * ERR_SCRIPT with file and line in err_text().  generation and worker outlive
+ * it. */
+enum err api_new(struct api **out, struct api_worker *worker,
+                 const struct api_generation *generation);
+
+/* Runs init_worker_by_lua*, once it is going to serve. */
+enum err api_start(struct api *api);
+
+/* No new work: timers fire prematurely, the rest drains; then on_drained
+ * (from wherever the last hold was let go: do not free right there). */
+void api_retire(struct api *api, void (*on_drained)(struct vm *vm));
+
+/* Cancels what is left and frees it.  NULL is fine. */
+void api_free(struct api *api);
+
+/* Only the libraries, no configuration's init and no policies: for `run`. */
+enum err api_new_bare(struct api **out, struct api_worker *worker,
+                      const struct api_generation *generation);
+
+static inline struct api *api_of(lua_State *L)
+{
+    return vm_of(L)->host;
+}
+
+/* Pushes the function of code, compiled and cached by lua_code_cache.
+ * ERR_SCRIPT with nginx's sentence in err_text(); ERR_NOT_FOUND: no such
+ * file.  path: the rendered path of a file code, else unused. */
+enum err api_push_code(struct api *api, const struct conf_code *code,
+                       const char *path, bool cached);
+
+/* The request of the running task.  Raises "no request found" where there is
+ * none, and "API disabled in the context of ..." for a timer. */
+struct request *api_request(lua_State *L);
+
+/* The same, or NULL. */
+struct request *api_request_or_null(lua_State *L);
+
+/* Each binding file: puts its functions into the table at the top of L (ngx
+ * itself), or preloads a module. */
+void ngx_open(struct vm *vm, lua_State *L);
+void ngx_output_open(struct vm *vm, lua_State *L);
+void ngx_req_open(struct vm *vm, lua_State *L);
+void ngx_header_open(struct vm *vm, lua_State *L);
+void ngx_var_open(struct vm *vm, lua_State *L);
+void ngx_log_open(struct vm *vm, lua_State *L);
+void ngx_time_open(struct vm *vm, lua_State *L);
+void ngx_sleep_open(struct vm *vm, lua_State *L);
+void ngx_timer_open(struct vm *vm, lua_State *L);
+void ngx_shared_open(struct vm *vm, lua_State *L);
+void ngx_escape_open(struct vm *vm, lua_State *L);
+void ngx_digest_open(struct vm *vm, lua_State *L);
+void ngx_worker_open(struct vm *vm, lua_State *L);
+void ngx_thread_open(struct vm *vm, lua_State *L);
+void ngx_semaphore_open(struct vm *vm, lua_State *L); /* "ngx.semaphore" */
+void latchkey_crypto_open(struct vm *vm, lua_State *L);
+void latchkey_core_open(struct vm *vm, lua_State *L);
+void latchkey_store_open(struct vm *vm, lua_State *L);
+void latchkey_keyring_open(struct vm *vm, lua_State *L);
+void latchkey_platform_open(struct vm *vm, lua_State *L);
+void latchkey_flight_open(struct vm *vm, lua_State *L);
+
+/* Sets package.preload[name] to a function that returns the table that funcs
+ * make. */
+void api_preload(struct vm *vm, const char *name, const luaL_Reg *funcs);

@@ -1,0 +1,305 @@
+/* http.c -- requests collected, replies sent, waits held by suspension. */
+#include "net/http.h"
+#include "base/clock.h"
+#include "base/text.h"
+#include "net/http_private.h"
+#include <stdlib.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+/* Of a body that is too large this much is read and thrown away, so that the
+ * client gets to read its 413; beyond, the connection is closed on it. */
+static const size_t drain_max = 64u << 20;
+
+/* Called at the request line; what it returns is the request's context. */
+void *http_on_uri(void *listen, const char *uri, struct MHD_Connection *mhd)
+{
+    struct http_listen *l = listen;
+    const union MHD_ConnectionInfo *info =
+        MHD_get_connection_info(mhd, MHD_CONNECTION_INFO_SOCKET_CONTEXT);
+    struct http_conn *c = info ? info->socket_context : NULL;
+    struct http_request *r = c ? calloc(1, sizeof *r) : NULL;
+    if (!r)
+        return NULL;
+    r->listen = l;
+    r->conn = c;
+    r->mhd = mhd;
+    r->started = clock_msec();
+    r->uri = arena_dup(&r->arena, slice_str(uri));
+    r->keepalive_msec = 75000;
+    r->keepalive_requests = 1000;
+    c->request = r;
+    c->requests++;
+    http_conn_enter(c, HTTP_HEADER, l->limits.header_msec);
+    return r;
+}
+
+struct collecting {
+    struct http_request *r;
+    size_t longest, total;
+};
+
+static enum MHD_Result on_header(void *user, enum MHD_ValueKind kind,
+                                 const char *name, size_t name_len,
+                                 const char *value, size_t value_len)
+{
+    (void)kind;
+    struct collecting *in = user;
+    struct http_request *r = in->r;
+    size_t line = name_len + value_len + 4;
+    in->total += line;
+    if (line > in->longest)
+        in->longest = line;
+    r->headers[r->header_count++] =
+        (struct http_header){ { name, name_len },
+                              { value ? value : "", value_len } };
+    return MHD_YES;
+}
+
+static void collect_headers(struct http_request *r)
+{
+    const struct http_limits *limits = &r->listen->limits;
+    int count = MHD_get_connection_values(r->mhd, MHD_HEADER_KIND, NULL, NULL);
+    struct collecting in = { r, 0, r->uri.len };
+    r->headers =
+        arena_alloc(&r->arena, (size_t)(count + 1) * sizeof *r->headers);
+    if (r->headers)
+        MHD_get_connection_values_n(r->mhd, MHD_HEADER_KIND, on_header, &in);
+    if (r->method.len + r->uri.len + 11 > limits->header_line)
+        r->fault = 414;
+    else if (in.longest > limits->header_line ||
+             in.total > limits->header_total)
+        r->fault = 431;
+}
+
+struct slice http_header(const struct http_request *r, struct slice name)
+{
+    for (unsigned i = 0; i < r->header_count; i++)
+        if (slice_eq_nocase(r->headers[i].name, name))
+            return r->headers[i].value;
+    return SLICE_NONE;
+}
+
+/* Whether a body follows; a length over the limit is a fault already. */
+static bool expects_body(struct http_request *r)
+{
+    struct slice length = http_header(r, SLICE("Content-Length"));
+    uint64_t n = 0;
+    if (length.data && text_u64(length, &n) && n > r->max_body && !r->fault)
+        r->fault = 413;
+    if (r->fault && (n > drain_max || http_header(r, SLICE("Expect")).data))
+        return false; /* answered at once, and closed */
+    return n > 0 || http_header(r, SLICE("Transfer-Encoding")).data;
+}
+
+static void begin(struct http_request *r, const char *method,
+                  const char *version)
+{
+    struct http_server *s = r->listen->server;
+    r->begun = true;
+    r->method = slice_str(method);
+    r->version = slice_str(version);
+    collect_headers(r);
+    s->events->on_headers(r, s->user);
+}
+
+static enum MHD_Result take_body(struct http_request *r, const char *data,
+                                 size_t *size)
+{
+    if (!r->fault && r->body.len + *size > r->max_body) {
+        r->fault = 413;
+        buf_free(&r->body);
+    }
+    if (r->fault)
+        r->drained += *size;
+    else
+        buf_add(&r->body, SLICE_OF(data, *size));
+    *size = 0;
+    http_conn_enter(r->conn, HTTP_BODY, r->listen->limits.body_msec);
+    return r->drained > drain_max || !buf_ok(&r->body) ? MHD_NO : MHD_YES;
+}
+
+static enum MHD_Result send_reply(struct http_request *r)
+{
+    struct MHD_Response *response = r->response;
+    r->response = NULL;
+    http_conn_enter(r->conn, HTTP_SENDING, r->listen->limits.send_msec);
+    enum MHD_Result sent =
+        MHD_queue_response(r->mhd, (unsigned)r->status, response);
+    MHD_destroy_response(response);
+    return sent;
+}
+
+static enum MHD_Result dispatch(struct http_request *r)
+{
+    struct http_server *s = r->listen->server;
+    r->dispatched = true;
+    s->active++;
+    http_conn_enter(r->conn, HTTP_BUSY, 0);
+    s->events->on_request(r, s->user);
+    if (r->response)
+        return send_reply(r);
+    if (r->broken)
+        return MHD_NO;
+    r->suspended = true;
+    MHD_suspend_connection(r->mhd);
+    http_conn_watch(r->conn);
+    return MHD_YES;
+}
+
+enum MHD_Result http_on_access(void *listen, struct MHD_Connection *mhd,
+                               const char *url, const char *method,
+                               const char *version, const char *data,
+                               size_t *size, void **request)
+{
+    (void)listen;
+    (void)mhd;
+    (void)url;
+    struct http_request *r = *request;
+    if (!r || r->broken)
+        return MHD_NO;
+    if (!r->begun) {
+        begin(r, method, version);
+        if (!expects_body(r))
+            return dispatch(r);
+        http_conn_enter(r->conn, HTTP_BODY, r->listen->limits.body_msec);
+        return MHD_YES;
+    }
+    if (*size)
+        return take_body(r, data, size);
+    if (!r->dispatched)
+        return dispatch(r);
+    return r->response ? send_reply(r) : MHD_YES;
+}
+
+static void settled(struct http_request *r)
+{
+    if (r->dispatched && !r->status)
+        r->listen->server->active--;
+}
+
+void http_on_completed(void *listen, struct MHD_Connection *mhd, void **request,
+                       enum MHD_RequestTerminationCode code)
+{
+    (void)mhd;
+    (void)code;
+    struct http_listen *l = listen;
+    struct http_request *r = *request;
+    if (!r)
+        return;
+    *request = NULL;
+    settled(r);
+    if (r->begun)
+        l->server->events->on_end(r, l->server->user);
+    r->conn->request = NULL;
+    http_conn_enter(r->conn, HTTP_IDLE, r->keepalive_msec);
+    if (r->response)
+        MHD_destroy_response(r->response);
+    buf_free(&r->body);
+    arena_free(&r->arena);
+    free(r);
+}
+
+static void resume(struct http_request *r)
+{
+    http_conn_unwatch(r->conn);
+    if (!r->suspended)
+        return;
+    r->suspended = false;
+    MHD_resume_connection(r->mhd);
+    r->listen->resumed = true;
+}
+
+/* The client left while its request waited. */
+void http_client_gone(struct http_request *r)
+{
+    struct http_server *s = r->listen->server;
+    r->broken = true;
+    s->events->on_gone(r, s->user);
+    resume(r);
+}
+
+void http_drop(struct http_request *r)
+{
+    r->broken = true;
+    shutdown(r->conn->fd, SHUT_RDWR);
+    resume(r);
+}
+
+struct chunks {
+    struct buf body;
+    size_t at;
+};
+
+static ssize_t on_read(void *user, uint64_t at, char *out, size_t max)
+{
+    struct chunks *chunks = user;
+    size_t left = chunks->body.len - (size_t)at;
+    if (!left)
+        return MHD_CONTENT_READER_END_OF_STREAM;
+    size_t n = left < max ? left : max;
+    memcpy(out, chunks->body.data + at, n);
+    return (ssize_t)n;
+}
+
+static void free_chunks(void *user)
+{
+    struct chunks *chunks = user;
+    buf_free(&chunks->body);
+    free(chunks);
+}
+
+static struct MHD_Response *make_response(struct http_reply *reply)
+{
+    if (reply->fd > 0)
+        return MHD_create_response_from_fd64(reply->fd_size, reply->fd);
+    size_t len = reply->body.len;
+    if (!reply->chunked)
+        return MHD_create_response_from_buffer_with_free_callback(
+            len, buf_take(&reply->body), free);
+    struct chunks *chunks = calloc(1, sizeof *chunks);
+    if (!chunks)
+        return NULL;
+    chunks->body = reply->body;
+    reply->body = (struct buf){ 0 };
+    return MHD_create_response_from_callback(MHD_SIZE_UNKNOWN,
+                                             len < 4096 ? 4096 : 65536, on_read,
+                                             chunks, free_chunks);
+}
+
+static bool must_close(const struct http_request *r)
+{
+    return r->listen->server->draining || !r->keepalive_msec ||
+           r->conn->requests >= r->keepalive_requests;
+}
+
+/* MHD wants NUL-terminated text; ours may be slices of anything. */
+static void add_header(struct http_request *r, struct MHD_Response *response,
+                       const struct http_header *h)
+{
+    struct slice name = arena_dup(&r->arena, h->name);
+    struct slice value = arena_dup(&r->arena, h->value);
+    if (name.data && value.data)
+        MHD_add_response_header(response, name.data, value.data);
+}
+
+void http_reply(struct http_request *r, struct http_reply *reply)
+{
+    uint64_t size = reply->fd > 0 ? reply->fd_size : reply->body.len;
+    struct MHD_Response *response = r->broken ? NULL : make_response(reply);
+    buf_free(&reply->body);
+    if (!response) {
+        if (!r->broken)
+            http_drop(r);
+        return;
+    }
+    for (unsigned i = 0; i < reply->count; i++)
+        add_header(r, response, &reply->headers[i]);
+    if (must_close(r))
+        MHD_add_response_header(response, "Connection", "close");
+    settled(r);
+    r->status = reply->status;
+    r->sent = size;
+    r->response = response;
+    resume(r);
+}

@@ -1,0 +1,119 @@
+/* http.h -- an HTTP server inside a libuv loop: requests come whole, replies
+ * go whole, and a request that is not answered at once holds no thread.
+ *
+ * One struct http_server per worker; everything here is called on that
+ * worker's thread.  What a request means is its user's affair. */
+#pragma once
+#include "base/arena.h"
+#include "base/buf.h"
+#include "base/err.h"
+#include <stdint.h>
+#include <uv.h>
+
+struct MHD_Connection;
+struct MHD_Response;
+struct http_conn;
+struct http_listen;
+struct http_server;
+
+struct http_header {
+    struct slice name, value;
+};
+
+struct http_limits {     /* of a listening address */
+    size_t header_line;  /* longest request or header line, bytes */
+    size_t header_total; /* all of them */
+    unsigned connections;
+    uint64_t header_msec, body_msec, send_msec; /* 0: no limit */
+};
+
+/* One request.  Slices live until on_end. */
+struct http_request {
+    struct http_listen *listen;
+    struct http_conn *conn;
+    struct arena arena;
+    struct slice method, version; /* "GET", "HTTP/1.1" */
+    struct slice uri;             /* as sent, with its query */
+    struct http_header *headers;
+    unsigned header_count;
+    struct buf body;
+    size_t max_body; /* set in on_headers; beyond it: fault 413 */
+    int fault;       /* 0, or why it was not read whole: 413, 414, 431 */
+    uint64_t keepalive_msec; /* set by the user before the reply; 0: close */
+    unsigned keepalive_requests;
+    uint64_t started; /* clock_msec() at its first byte */
+    uint64_t sent;    /* body bytes of the reply */
+    int status;       /* of the reply, 0 before */
+    void *user;
+
+    /* http's own */
+    struct MHD_Connection *mhd;
+    struct MHD_Response *response;
+    size_t drained;
+    bool begun, dispatched, suspended, broken;
+};
+
+struct http_events {
+    /* Line and headers are there: set max_body. */
+    void (*on_headers)(struct http_request *r, void *user);
+    /* All of it is there (or fault says why not).  Answer now or later. */
+    void (*on_request)(struct http_request *r, void *user);
+    /* The client went away before an answer: stop, and do not answer. */
+    void (*on_gone)(struct http_request *r, void *user);
+    /* The answer is out, or never will be; r goes after this returns. */
+    void (*on_end)(struct http_request *r, void *user);
+};
+
+struct http_reply {
+    int status;
+    const struct http_header *headers; /* copied */
+    unsigned count;
+    struct buf body; /* taken over */
+    int fd;          /* > 0: the body is this file (taken over) */
+    uint64_t fd_size;
+    bool chunked; /* HTTP/1.1 without Content-Length */
+};
+
+enum err http_server_new(struct http_server **out, uv_loop_t *loop,
+                         const struct http_events *events, void *user);
+
+/* Serves a listening socket (taken over); tag is the user's. */
+enum err http_server_listen(struct http_server *s, int fd,
+                            const struct http_limits *limits, void *tag,
+                            struct http_listen **out);
+
+/* Accepts no more; connections go on.  Each reply from now on closes. */
+void http_server_quiesce(struct http_server *s);
+
+/* Requests that are not yet answered. */
+unsigned http_server_active(const struct http_server *s);
+
+/* Open connections (for metrics). */
+unsigned http_server_connections(const struct http_server *s);
+
+/* Breaks what is open; the loop then closes the handles and frees s. */
+void http_server_free(struct http_server *s);
+
+void *http_listen_tag(const struct http_listen *l);
+
+/* Answers once.  Takes the body over, whatever comes. */
+void http_reply(struct http_request *r, struct http_reply *reply);
+
+/* Closes the connection without an answer (nginx's 444). */
+void http_drop(struct http_request *r);
+
+/* The value of the first header called name, or SLICE_NONE. */
+struct slice http_header(const struct http_request *r, struct slice name);
+
+/* The connection's number (unique in the process), the requests it has
+ * carried, the client's address as text, both ports. */
+uint64_t http_conn_number(const struct http_request *r);
+unsigned http_conn_requests(const struct http_request *r);
+struct slice http_conn_address(const struct http_request *r);
+unsigned http_conn_port(const struct http_request *r);
+int http_conn_fd(const struct http_request *r);
+
+/* A bound, listening socket: host is an address, "*" or "unix:/path"; share:
+ * several sockets may listen there (SO_REUSEPORT). */
+enum err http_socket(const char *host, unsigned port, int backlog, bool share,
+                     int *fd);

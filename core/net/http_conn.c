@@ -1,0 +1,147 @@
+/* http_conn.c -- connections: numbers, addresses, time limits, and whether
+ * the client is still there.
+ *
+ * libmicrohttpd has one inactivity limit; nginx's are several.  So each
+ * connection carries a deadline for its state, and one that is late has its
+ * socket shut down: libmicrohttpd then sees an end of file and closes. */
+#include "base/clock.h"
+#include "net/http_private.h"
+#include <arpa/inet.h>
+#include <stdatomic.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/socket.h>
+#include <sys/un.h>
+
+static _Atomic uint64_t last_number;
+
+static void read_address(struct http_conn *c, const struct sockaddr *sa)
+{
+    const char *text = NULL;
+    if (sa && sa->sa_family == AF_INET) {
+        const struct sockaddr_in *in = (const void *)sa;
+        text = inet_ntop(AF_INET, &in->sin_addr, c->address, sizeof c->address);
+        c->port = ntohs(in->sin_port);
+    } else if (sa && sa->sa_family == AF_INET6) {
+        const struct sockaddr_in6 *in6 = (const void *)sa;
+        text =
+            inet_ntop(AF_INET6, &in6->sin6_addr, c->address, sizeof c->address);
+        c->port = ntohs(in6->sin6_port);
+    }
+    if (!text)
+        snprintf(c->address, sizeof c->address, "unix:");
+}
+
+struct http_conn *http_conn_new(struct http_listen *l,
+                                struct MHD_Connection *mhd)
+{
+    struct http_conn *c = calloc(1, sizeof *c);
+    const union MHD_ConnectionInfo *fd =
+        MHD_get_connection_info(mhd, MHD_CONNECTION_INFO_CONNECTION_FD);
+    const union MHD_ConnectionInfo *addr =
+        MHD_get_connection_info(mhd, MHD_CONNECTION_INFO_CLIENT_ADDRESS);
+    if (!c)
+        return NULL;
+    c->listen = l;
+    c->number = atomic_fetch_add(&last_number, 1) + 1;
+    c->fd = fd ? fd->connect_fd : -1;
+    read_address(c, addr ? addr->client_addr : NULL);
+    c->next = l->conns;
+    c->prev = &l->conns;
+    if (c->next)
+        c->next->prev = &c->next;
+    l->conns = c;
+    l->count++;
+    http_conn_enter(c, HTTP_IDLE, l->limits.header_msec);
+    return c;
+}
+
+void http_conn_free(struct http_conn *c)
+{
+    http_conn_unwatch(c);
+    *c->prev = c->next;
+    if (c->next)
+        c->next->prev = c->prev;
+    c->listen->count--;
+    free(c);
+}
+
+void http_conn_enter(struct http_conn *c, enum http_state state, uint64_t msec)
+{
+    c->state = state;
+    c->deadline = msec ? uv_now(c->listen->server->loop) + msec : 0;
+}
+
+static void on_disconnect(uv_poll_t *watch, int status, int events)
+{
+    (void)status;
+    (void)events;
+    struct http_conn *c = watch->data;
+    http_conn_unwatch(c);
+    if (c->request)
+        http_client_gone(c->request);
+}
+
+static void on_watch_closed(uv_handle_t *handle)
+{
+    free(handle);
+}
+
+/* While a request waits, libmicrohttpd does not look at its socket. */
+void http_conn_watch(struct http_conn *c)
+{
+    uv_poll_t *watch = c->watch ? NULL : malloc(sizeof *watch);
+    if (!watch)
+        return;
+    if (uv_poll_init(c->listen->server->loop, watch, c->fd)) {
+        free(watch);
+        return;
+    }
+    watch->data = c;
+    c->watch = watch;
+    uv_poll_start(watch, UV_DISCONNECT, on_disconnect);
+}
+
+void http_conn_unwatch(struct http_conn *c)
+{
+    if (!c->watch)
+        return;
+    uv_close((uv_handle_t *)c->watch, on_watch_closed);
+    c->watch = NULL;
+}
+
+void http_conn_sweep(struct http_listen *l)
+{
+    uint64_t now = uv_now(l->server->loop);
+    for (struct http_conn *c = l->conns; c; c = c->next) {
+        if (c->deadline && c->deadline <= now) {
+            c->deadline = 0;
+            shutdown(c->fd, SHUT_RDWR);
+        }
+    }
+}
+
+uint64_t http_conn_number(const struct http_request *r)
+{
+    return r->conn->number;
+}
+
+unsigned http_conn_requests(const struct http_request *r)
+{
+    return r->conn->requests;
+}
+
+struct slice http_conn_address(const struct http_request *r)
+{
+    return slice_str(r->conn->address);
+}
+
+unsigned http_conn_port(const struct http_request *r)
+{
+    return r->conn->port;
+}
+
+int http_conn_fd(const struct http_request *r)
+{
+    return r->conn->fd;
+}

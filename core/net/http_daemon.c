@@ -1,0 +1,278 @@
+/* http_daemon.c -- libmicrohttpd's epoll descriptor under a libuv loop.
+ *
+ * MHD_run is called when the descriptor is readable, when MHD asks for it
+ * (its timeout is 0), and before the loop sleeps after a connection was
+ * resumed; a resumed one would hang otherwise. */
+#include "base/log.h"
+#include "net/http_private.h"
+#include <errno.h>
+#include <fcntl.h>
+#include <netdb.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/un.h>
+#include <unistd.h>
+
+enum { SWEEP_MSEC = 500, RUNS = 4 };
+
+static void drive(struct http_listen *l);
+
+static void on_timer(uv_timer_t *timer)
+{
+    drive(timer->data);
+}
+
+static void drive(struct http_listen *l)
+{
+    MHD_UNSIGNED_LONG_LONG wait = 0;
+    for (int i = 0; i < RUNS; i++) {
+        l->resumed = false;
+        MHD_run(l->daemon);
+        if (!l->resumed &&
+            (MHD_get_timeout(l->daemon, &wait) != MHD_YES || wait > 0))
+            return;
+    }
+    uv_timer_start(&l->timer, on_timer, 0, 0); /* others' turn first */
+}
+
+static void on_readable(uv_poll_t *poll, int status, int events)
+{
+    (void)status;
+    (void)events;
+    drive(poll->data);
+}
+
+static void on_prepare(uv_prepare_t *prepare)
+{
+    struct http_server *s = prepare->data;
+    for (struct http_listen *l = s->listens; l; l = l->next)
+        if (l->resumed)
+            drive(l);
+}
+
+static void on_sweep(uv_timer_t *timer)
+{
+    struct http_server *s = timer->data;
+    for (struct http_listen *l = s->listens; l; l = l->next)
+        http_conn_sweep(l);
+}
+
+static void on_connection(void *listen, struct MHD_Connection *mhd,
+                          void **context,
+                          enum MHD_ConnectionNotificationCode code)
+{
+    if (code == MHD_CONNECTION_NOTIFY_STARTED) {
+        *context = http_conn_new(listen, mhd);
+    } else if (*context) {
+        http_conn_free(*context);
+        *context = NULL;
+    }
+}
+
+/* Paths are matched and decoded above us. */
+static size_t keep_escapes(void *user, struct MHD_Connection *mhd, char *text)
+{
+    (void)user;
+    (void)mhd;
+    return strlen(text);
+}
+
+enum err http_server_new(struct http_server **out, uv_loop_t *loop,
+                         const struct http_events *events, void *user)
+{
+    struct http_server *s = calloc(1, sizeof *s);
+    if (!s)
+        return ERR_NOMEM;
+    s->loop = loop;
+    s->events = events;
+    s->user = user;
+    s->handles = 2;
+    uv_prepare_init(loop, &s->prepare);
+    uv_timer_init(loop, &s->sweep);
+    s->prepare.data = s->sweep.data = s;
+    uv_prepare_start(&s->prepare, on_prepare);
+    uv_timer_start(&s->sweep, on_sweep, SWEEP_MSEC, SWEEP_MSEC);
+    *out = s;
+    return OK;
+}
+
+static struct MHD_Daemon *start_daemon(struct http_listen *l, int fd)
+{
+    const struct http_limits *limits = &l->limits;
+    size_t memory = limits->header_total + limits->header_total / 4;
+    return MHD_start_daemon(
+        MHD_USE_EPOLL | MHD_ALLOW_SUSPEND_RESUME, 0, NULL, NULL, http_on_access,
+        l, MHD_OPTION_LISTEN_SOCKET, fd, MHD_OPTION_CONNECTION_LIMIT,
+        limits->connections, MHD_OPTION_CONNECTION_MEMORY_LIMIT, memory,
+        MHD_OPTION_URI_LOG_CALLBACK, http_on_uri, l,
+        MHD_OPTION_UNESCAPE_CALLBACK, keep_escapes, NULL,
+        MHD_OPTION_NOTIFY_COMPLETED, http_on_completed, l,
+        MHD_OPTION_NOTIFY_CONNECTION, on_connection, l, MHD_OPTION_END);
+}
+
+enum err http_server_listen(struct http_server *s, int fd,
+                            const struct http_limits *limits, void *tag,
+                            struct http_listen **out)
+{
+    struct http_listen *l = calloc(1, sizeof *l);
+    if (!l)
+        return ERR_NOMEM;
+    l->server = s;
+    l->limits = *limits;
+    l->tag = tag;
+    l->daemon = start_daemon(l, fd);
+    if (!l->daemon) {
+        free(l);
+        return err_set(ERR_IO, "libmicrohttpd does not start on socket %d", fd);
+    }
+    const union MHD_DaemonInfo *info =
+        MHD_get_daemon_info(l->daemon, MHD_DAEMON_INFO_EPOLL_FD);
+    uv_poll_init(s->loop, &l->poll, info->epoll_fd);
+    uv_timer_init(s->loop, &l->timer);
+    l->poll.data = l->timer.data = l;
+    s->handles += 2;
+    uv_poll_start(&l->poll, UV_READABLE, on_readable);
+    l->next = s->listens;
+    s->listens = l;
+    *out = l;
+    return OK;
+}
+
+void http_server_quiesce(struct http_server *s)
+{
+    s->draining = true;
+    for (struct http_listen *l = s->listens; l; l = l->next) {
+        MHD_socket fd = MHD_quiesce_daemon(l->daemon);
+        if (fd != MHD_INVALID_SOCKET)
+            close(fd);
+    }
+}
+
+unsigned http_server_active(const struct http_server *s)
+{
+    return s->active;
+}
+
+unsigned http_server_connections(const struct http_server *s)
+{
+    unsigned n = 0;
+    for (const struct http_listen *l = s->listens; l; l = l->next)
+        n += l->count;
+    return n;
+}
+
+void *http_listen_tag(const struct http_listen *l)
+{
+    return l->tag;
+}
+
+static void on_handle_closed(uv_handle_t *handle)
+{
+    struct http_server *s = handle->data;
+    if (--s->handles)
+        return;
+    while (s->listens) {
+        struct http_listen *l = s->listens;
+        s->listens = l->next;
+        free(l);
+    }
+    free(s);
+}
+
+static void close_handle(struct http_server *s, uv_handle_t *handle)
+{
+    handle->data = s;
+    uv_close(handle, on_handle_closed);
+}
+
+/* MHD must not be stopped while a connection is suspended. */
+static void stop_daemon(struct http_listen *l)
+{
+    for (struct http_conn *c = l->conns; c; c = c->next)
+        if (c->request && c->request->suspended)
+            http_client_gone(c->request);
+    MHD_run(l->daemon);
+    MHD_stop_daemon(l->daemon);
+}
+
+void http_server_free(struct http_server *s)
+{
+    uv_prepare_stop(&s->prepare);
+    for (struct http_listen *l = s->listens; l; l = l->next) {
+        uv_poll_stop(&l->poll);
+        stop_daemon(l);
+        close_handle(s, (uv_handle_t *)&l->poll);
+        close_handle(s, (uv_handle_t *)&l->timer);
+    }
+    close_handle(s, (uv_handle_t *)&s->sweep);
+    close_handle(s, (uv_handle_t *)&s->prepare);
+}
+
+static enum err listen_unix(const char *path, int backlog, int *out)
+{
+    struct sockaddr_un sa = { .sun_family = AF_UNIX };
+    if (strlen(path) >= sizeof sa.sun_path)
+        return err_set(ERR_IO, "bind() to unix:%s failed (path too long)",
+                       path);
+    strcpy(sa.sun_path, path);
+    struct stat st;
+    if (!stat(path, &st) && S_ISSOCK(st.st_mode))
+        unlink(path); /* left by a process that was killed */
+    int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+    if (fd < 0 || bind(fd, (struct sockaddr *)&sa, sizeof sa) ||
+        listen(fd, backlog)) {
+        err_set(ERR_IO, "bind() to unix:%s failed (%d: %s)", path, errno,
+                strerror(errno));
+        if (fd >= 0)
+            close(fd);
+        return ERR_IO;
+    }
+    *out = fd;
+    return OK;
+}
+
+static int bind_to(const struct addrinfo *ai, int backlog, bool share)
+{
+    int on = 1;
+    int fd = socket(ai->ai_family,
+                    ai->ai_socktype | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+    if (fd < 0)
+        return -1;
+    setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof on);
+    if (ai->ai_family == AF_INET6)
+        setsockopt(fd, IPPROTO_IPV6, IPV6_V6ONLY, &on, sizeof on);
+    if (share)
+        setsockopt(fd, SOL_SOCKET, SO_REUSEPORT, &on, sizeof on);
+    if (!bind(fd, ai->ai_addr, ai->ai_addrlen) && !listen(fd, backlog))
+        return fd;
+    int saved = errno;
+    close(fd);
+    errno = saved;
+    return -1;
+}
+
+enum err http_socket(const char *host, unsigned port, int backlog, bool share,
+                     int *fd)
+{
+    if (!strncmp(host, "unix:", 5))
+        return listen_unix(host + 5, backlog, fd);
+    char service[16];
+    snprintf(service, sizeof service, "%u", port);
+    struct addrinfo hints = { .ai_family = AF_UNSPEC,
+                              .ai_socktype = SOCK_STREAM,
+                              .ai_flags = AI_PASSIVE | AI_NUMERICSERV };
+    struct addrinfo *list = NULL;
+    bool any = !strcmp(host, "*");
+    int rc = getaddrinfo(any ? "0.0.0.0" : host, service, &hints, &list);
+    if (rc)
+        return err_set(ERR_IO, "host not found in \"%s:%u\" (%s)", host, port,
+                       gai_strerror(rc));
+    *fd = bind_to(list, backlog, share);
+    int why = errno;
+    freeaddrinfo(list);
+    return *fd >= 0 ? OK
+                    : err_set(ERR_IO, "bind() to %s:%u failed (%d: %s)",
+                              any ? "0.0.0.0" : host, port, why, strerror(why));
+}

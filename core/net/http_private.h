@@ -1,0 +1,72 @@
+/* http_private.h -- what http.c, http_conn.c and http_daemon.c share. */
+#pragma once
+#include "net/http.h"
+#include <microhttpd.h>
+
+/* Where a connection is; each state has its own time limit. */
+enum http_state {
+    HTTP_IDLE,   /* between requests (keep-alive), or new */
+    HTTP_HEADER, /* a request line has come */
+    HTTP_BODY,
+    HTTP_BUSY, /* waiting for us: no limit here */
+    HTTP_SENDING,
+    HTTP_STATES
+};
+
+struct http_conn {
+    struct http_listen *listen;
+    uint64_t number;
+    int fd;
+    unsigned requests;
+    enum http_state state;
+    uint64_t deadline;              /* loop time; 0: none */
+    struct http_conn *next, **prev; /* in listen->conns */
+    struct http_request *request;   /* the current one, or NULL */
+    uv_poll_t *watch;               /* while suspended */
+    char address[64];
+    unsigned port;
+};
+
+struct http_listen {
+    struct http_server *server;
+    struct http_listen *next;
+    struct MHD_Daemon *daemon;
+    struct http_limits limits;
+    struct http_conn *conns;
+    unsigned count;
+    uv_poll_t poll;
+    uv_timer_t timer;
+    bool resumed;
+    void *tag;
+};
+
+struct http_server {
+    uv_loop_t *loop;
+    const struct http_events *events;
+    void *user;
+    struct http_listen *listens;
+    uv_prepare_t prepare;
+    uv_timer_t sweep;
+    unsigned active;
+    unsigned handles; /* not yet closed */
+    bool draining;
+};
+
+/* http_conn.c */
+struct http_conn *http_conn_new(struct http_listen *l,
+                                struct MHD_Connection *mhd);
+void http_conn_free(struct http_conn *c);
+void http_conn_enter(struct http_conn *c, enum http_state state, uint64_t msec);
+void http_conn_watch(struct http_conn *c);
+void http_conn_unwatch(struct http_conn *c);
+void http_conn_sweep(struct http_listen *l);
+
+/* http.c: MHD's callbacks. */
+void *http_on_uri(void *listen, const char *uri, struct MHD_Connection *mhd);
+enum MHD_Result http_on_access(void *listen, struct MHD_Connection *mhd,
+                               const char *url, const char *method,
+                               const char *version, const char *data,
+                               size_t *size, void **request);
+void http_on_completed(void *listen, struct MHD_Connection *mhd, void **request,
+                       enum MHD_RequestTerminationCode code);
+void http_client_gone(struct http_request *r);
