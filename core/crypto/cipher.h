@@ -16,7 +16,7 @@ bool cipher_key_fits(size_t len);
 
 /* Decrypts data into out (data.len bytes, the caller's) and leaves the
  * padding on.  ERR_INVALID: the key does not fit, data is empty or not whole
- * blocks. */
+ * blocks.  ERR_TOO_LARGE: from 2 GB.  ERR_NOMEM. */
 enum err cipher_cbc_raw(struct slice key, const uint8_t iv[CIPHER_BLOCK],
                         struct slice data, uint8_t *out);
 
