@@ -50,6 +50,7 @@ struct store_commit {
     void (*on_done)(struct store_commit *commit);
     void *user;
     struct store_conn *conn;
+    struct mailbox *reply;
     struct buf sealed;
 };
 
@@ -67,18 +68,18 @@ struct store_stat {
 };
 
 /* Opens "lmdb:DIR" (DIR is made where it is absent, mode 0700) or "memory:".
- * keys stay the caller's and outlive the store.  Errors have one line of
- * text fit for an operator: ERR_CONFIG for the URL, ERR_STORE for the rest. */
+ * Takes a reference of keys.  Errors have one line of text fit for an
+ * operator: ERR_CONFIG for the URL, ERR_STORE for the rest, ERR_NOMEM. */
 enum err store_open(struct store **out, const char *url,
                     struct seal_keys *keys);
 
-/* Commits and answers all that was handed over, then takes no more (puts and
- * gets give ERR_CLOSED).  Conns may be detached before or after it, on their
- * own threads; the directory is free again when both are done. */
+/* Commits and answers all that was handed over, then takes no more writes.
+ * Conns may be detached before or after it, on their own threads, and read
+ * until then; the directory is free again when all is let go. */
 void store_close(struct store *store);
 
-/* A conn for the thread that runs loop.  Its mailbox does not keep the loop
- * alive while nothing is pending. */
+/* A conn for the thread that runs loop.  It does not keep the loop alive
+ * while nothing is pending. */
 enum err store_attach(struct store *store, uv_loop_t *loop,
                       struct store_conn **out);
 
@@ -88,18 +89,18 @@ enum err store_attach(struct store *store, uv_loop_t *loop,
 void store_detach(struct store_conn *conn);
 
 /* On the conn's thread.  OK, ERR_NOT_FOUND (also: has expired), ERR_STORE
- * (cannot be read, or was not sealed with any of our keys), ERR_INVALID (the
- * key's length), ERR_CLOSED at once, or PENDING: then the same comes as
+ * (cannot be read, or does not unseal), ERR_INVALID (the key's length),
+ * ERR_NOMEM or ERR_CLOSED at once, or PENDING: then one of these comes as
  * read->result with on_done.  read->result is set in either case. */
 enum err store_get(struct store_conn *conn, struct store_read *read);
 
 /* On the conn's thread.  PENDING, and on_done comes on the conn's loop with
  * result OK (it is on disk), ERR_CONFLICT (a check failed, nothing was
- * written) or ERR_STORE; err_text() is set.  commit, its writes, keys and
- * values stay alive until then, and are the caller's again in on_done.
- * Anything else (ERR_INVALID: lengths, ERR_NOMEM, ERR_CLOSED, ERR_STORE: not
- * sealed) is at once, and no on_done comes. */
+ * written), ERR_STORE or ERR_NOMEM; err_text() is set.  commit, its writes,
+ * keys and values stay alive until then, and are the caller's again in
+ * on_done.  Anything else (ERR_INVALID: lengths, ERR_NOMEM, ERR_CLOSED,
+ * ERR_STORE: not sealed) is at once, and no on_done comes. */
 enum err store_put(struct store_conn *conn, struct store_commit *commit);
 
-/* From any thread, before store_close. */
+/* From any thread, while the store is open or a conn is attached. */
 void store_stat(struct store *store, struct store_stat *out);

@@ -1,0 +1,51 @@
+/* dirlock.c -- a directory that one process holds at a time. */
+#include "store/dirlock.h"
+#include <errno.h>
+#include <fcntl.h>
+#include <limits.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/file.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+static enum err make_dirs(const char *path)
+{
+    char part[PATH_MAX];
+    for (size_t i = 1; path[i - 1]; i++) {
+        if (path[i] && path[i] != '/')
+            continue;
+        if (i >= sizeof part)
+            return err_set(ERR_STORE, "store directory: the path is too long");
+        memcpy(part, path, i);
+        part[i] = 0;
+        if (mkdir(part, 0700) && errno != EEXIST)
+            return err_set(ERR_STORE, "store directory %s cannot be made: %s",
+                           part, strerror(errno));
+    }
+    return OK;
+}
+
+enum err dirlock_take(const char *path, int *fd)
+{
+    char file[PATH_MAX];
+    enum err e = make_dirs(path);
+    if (e)
+        return e;
+    if (snprintf(file, sizeof file, "%s/lock", path) >= (int)sizeof file)
+        return err_set(ERR_STORE, "store directory: the path is too long");
+    *fd = open(file, O_RDWR | O_CREAT | O_CLOEXEC, 0600);
+    if (*fd < 0)
+        return err_set(ERR_STORE, "store directory %s is not writable: %s",
+                       path, strerror(errno));
+    if (!flock(*fd, LOCK_EX | LOCK_NB))
+        return OK;
+    int why = errno;
+    close(*fd);
+    return why == EWOULDBLOCK
+               ? err_set(ERR_STORE,
+                         "store directory %s is in use by another process",
+                         path)
+               : err_set(ERR_STORE, "store directory %s: flock: %s", path,
+                         strerror(why));
+}

@@ -1,0 +1,39 @@
+/* engine.h -- what keeps records on this machine: LMDB, or memory.
+ *
+ * An engine knows records as bytes under keys, and their header.  Readers
+ * belong to one thread each; the transaction belongs to the writer thread. */
+#pragma once
+#include "store/store.h"
+
+struct store_engine {
+    const char *scheme; /* of the URL */
+
+    /* where: what follows the scheme's colon. */
+    enum err (*open)(void **db, const char *where);
+    void (*close)(void *db); /* after the last reader */
+
+    /* Any thread; fills records and bytes. */
+    void (*stat)(void *db, struct store_stat *out);
+
+    enum err (*reader_open)(void *db, void **reader);
+    void (*reader_close)(void *reader);
+
+    /* OK: record stays as it is until release, which must come soon, as the
+     * reader holds old pages (or a lock) until then. */
+    enum err (*get)(void *reader, struct slice key, struct slice *record);
+    void (*release)(void *reader);
+
+    enum err (*begin)(void *db);
+
+    /* ERR_CONFLICT and ERR_NOMEM: nothing of set was written and the
+     * transaction goes on; anything else: it can only be aborted. */
+    enum err (*apply)(void *db, const struct store_commit *set, uint64_t now);
+
+    /* Removes up to max records that have expired by now. */
+    enum err (*sweep)(void *db, uint64_t now, unsigned max, unsigned *removed);
+
+    enum err (*commit)(void *db); /* ends the transaction, also on errors */
+    void (*abort)(void *db);
+};
+
+extern const struct store_engine lmdb_engine, memory_engine;

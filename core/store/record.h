@@ -1,0 +1,33 @@
+/* record.h -- a stored record: a plain header, then what is sealed.
+ *
+ *   [format 1][version u64 LE][expires u64 LE][sealed value]
+ *
+ * The header is part of what the seal vouches for (its aad is key + header),
+ * so that the writer may read it without keys, and nobody may change it. */
+#pragma once
+#include "base/slice.h"
+#include <stdint.h>
+
+enum { RECORD_FORMAT = 1, RECORD_HEAD = 17 };
+
+struct record_head {
+    uint64_t version, expires;
+};
+
+struct store_write;
+
+void record_write_head(struct record_head head, uint8_t out[RECORD_HEAD]);
+
+/* False: too short, or of a format that we do not know. */
+bool record_read_head(struct slice record, struct record_head *out);
+
+/* now: unix seconds. */
+static inline bool record_expired(struct record_head head, uint64_t now)
+{
+    return head.expires && head.expires <= now;
+}
+
+/* May write go ahead, where record is what lies under its key now (data NULL:
+ * nothing)? */
+bool record_allows(struct slice record, const struct store_write *write,
+                   uint64_t now);

@@ -1,0 +1,312 @@
+/* store.c -- opening, sealing, and the way to the engine and back. */
+#include "store/store.h"
+#include "base/clock.h"
+#include "crypto/seal.h"
+#include "crypto/secret.h"
+#include "store/record.h"
+#include "store/writer.h"
+#include <stdatomic.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+/* Shared: main holds a reference until store_close, each conn one. */
+struct store {
+    atomic_uint refs;
+    const struct store_engine *engine;
+    void *db;
+    struct writer *writer;
+    struct seal_keys *keys;
+};
+
+struct store_conn {
+    struct store *store;
+    struct mailbox mailbox; /* where the writer answers */
+    struct sealer *sealer;
+    void *reader;
+    unsigned pending; /* commits with the writer */
+    bool closing;
+};
+
+/* What the seal of a record vouches for besides its value. */
+struct aad {
+    char bytes[STORE_KEY_MAX + RECORD_HEAD];
+    size_t len;
+};
+
+static const struct store_engine *const engines[] = {
+    &lmdb_engine,
+    &memory_engine,
+};
+
+static void unref(struct store *s)
+{
+    if (atomic_fetch_sub(&s->refs, 1) > 1)
+        return;
+    if (s->writer)
+        writer_free(s->writer);
+    if (s->db)
+        s->engine->close(s->db);
+    seal_keys_free(s->keys);
+    free(s);
+}
+
+static const struct store_engine *engine_of(struct slice scheme)
+{
+    for (size_t i = 0; i < sizeof engines / sizeof *engines; i++)
+        if (slice_eq(scheme, slice_str(engines[i]->scheme)))
+            return engines[i];
+    return NULL;
+}
+
+static bool key_fits(struct slice key)
+{
+    return key.len > 0 && key.len <= STORE_KEY_MAX;
+}
+
+static struct slice make_aad(struct aad *aad, struct slice key,
+                             const void *head)
+{
+    memcpy(aad->bytes, key.data, key.len);
+    memcpy(aad->bytes + key.len, head, RECORD_HEAD);
+    return SLICE_OF(aad->bytes, key.len + RECORD_HEAD);
+}
+
+/* Appends the record of w to out and gives w its version. */
+static enum err seal_write(struct sealer *sealer, struct store_write *w,
+                           struct buf *out)
+{
+    uint8_t head[RECORD_HEAD];
+    struct aad aad;
+    do
+        if (!secret_random(&w->version, sizeof w->version))
+            return err_set(ERR_STORE, "store: no random numbers");
+    while (!w->version);
+    record_write_head((struct record_head){ w->version, w->expires }, head);
+    size_t start = out->len;
+    buf_add(out, SLICE_OF(head, sizeof head));
+    enum err e = seal_put(sealer, make_aad(&aad, w->key, head), w->value, out);
+    if (e || !buf_ok(out))
+        return err_set(e == ERR_IO ? ERR_STORE : ERR_NOMEM,
+                       "store: the record was not sealed: %s",
+                       err_name(e ? e : ERR_NOMEM));
+    w->record.len = out->len - start;
+    return OK;
+}
+
+static enum err check_writes(const struct store_commit *c, size_t *size)
+{
+    *size = 0;
+    if (!c->count)
+        return err_set(ERR_INVALID, "store: nothing to write");
+    for (unsigned i = 0; i < c->count; i++) {
+        if (!key_fits(c->writes[i].key))
+            return err_set(ERR_INVALID, "store: a key has 1 to %d bytes",
+                           STORE_KEY_MAX);
+        if (c->writes[i].value.len > STORE_VALUE_MAX)
+            return err_set(ERR_INVALID, "store: a value has at most %d bytes",
+                           STORE_VALUE_MAX);
+        if (!c->writes[i].remove)
+            *size += RECORD_HEAD + SEAL_OVERHEAD + c->writes[i].value.len;
+    }
+    return OK;
+}
+
+/* All records of the commit, one after the other in c->sealed. */
+static enum err seal_all(struct sealer *sealer, struct store_commit *c)
+{
+    size_t size;
+    enum err e = check_writes(c, &size);
+    if (e)
+        return e;
+    if (size && !buf_reserve(&c->sealed, size))
+        return err_set(ERR_NOMEM, "no memory");
+    for (unsigned i = 0; i < c->count; i++)
+        if (!c->writes[i].remove &&
+            (e = seal_write(sealer, &c->writes[i], &c->sealed)))
+            return e;
+    const char *at = c->sealed.data;
+    for (unsigned i = 0; i < c->count; i++) {
+        struct store_write *w = &c->writes[i];
+        if (w->remove)
+            continue;
+        w->record.data = at;
+        at += w->record.len;
+    }
+    return OK;
+}
+
+/* err_text() of an answer: what the writer noted on its own thread. */
+static void set_text(struct store *s, enum err result)
+{
+    char why[256];
+    if (result == ERR_CONFLICT) {
+        err_set(result, "the record was changed meanwhile");
+    } else if (result == ERR_STORE) {
+        writer_error(s->writer, why, sizeof why);
+        err_set(result, "%s", why);
+    } else if (result) {
+        err_set(result, "%s", err_name(result));
+    }
+}
+
+static void on_answer(struct message *message)
+{
+    struct store_commit *c = (struct store_commit *)message;
+    struct store_conn *conn = c->conn;
+    if (!--conn->pending)
+        uv_unref((uv_handle_t *)&conn->mailbox.async);
+    buf_free(&c->sealed);
+    set_text(conn->store, c->result);
+    c->on_done(c);
+}
+
+enum err store_put(struct store_conn *conn, struct store_commit *c)
+{
+    c->sealed = (struct buf){ 0 };
+    enum err e = ERR_CLOSED;
+    if (conn->closing || (e = seal_all(conn->sealer, c)))
+        goto fail;
+    c->message.run = on_answer;
+    c->conn = conn;
+    c->reply = &conn->mailbox;
+    c->result = PENDING;
+    e = ERR_CLOSED;
+    if (!writer_post(conn->store->writer, c))
+        goto fail;
+    if (!conn->pending++)
+        uv_ref((uv_handle_t *)&conn->mailbox.async);
+    return PENDING;
+
+fail:
+    buf_free(&c->sealed);
+    if (e == ERR_CLOSED)
+        err_set(e, "store: closed");
+    return c->result = e;
+}
+
+static enum err open_value(struct store_conn *conn, struct store_read *read,
+                           struct slice record)
+{
+    struct record_head head;
+    struct aad aad;
+    if (!record_read_head(record, &head))
+        return err_set(ERR_STORE, "store: a record is of an unknown format");
+    if (record_expired(head, (uint64_t)clock_now()))
+        return ERR_NOT_FOUND;
+    if (read->value.cap < record.len)
+        buf_wipe(&read->value); /* growing would leave its bytes about */
+    enum err e = seal_open(conn->sealer, make_aad(&aad, read->key, record.data),
+                           slice_from(record, RECORD_HEAD), &read->value);
+    if (e == ERR_NOT_FOUND)
+        return err_set(ERR_STORE, "store: a record is sealed with a master "
+                                  "key that is not among ours");
+    if (e == ERR_REFUSED)
+        return err_set(ERR_STORE, "store: a record was damaged or moved");
+    read->version = head.version;
+    read->expires = head.expires;
+    return e;
+}
+
+enum err store_get(struct store_conn *conn, struct store_read *read)
+{
+    struct slice record;
+    buf_clear(&read->value);
+    if (conn->closing)
+        return read->result = err_set(ERR_CLOSED, "store: closed");
+    if (!key_fits(read->key))
+        return read->result =
+                   err_set(ERR_INVALID, "store: a key has 1 to %d bytes",
+                           STORE_KEY_MAX);
+    read->result = conn->store->engine->get(conn->reader, read->key, &record);
+    if (!read->result) {
+        read->result = open_value(conn, read, record);
+        conn->store->engine->release(conn->reader);
+    }
+    return read->result;
+}
+
+enum err store_attach(struct store *s, uv_loop_t *loop, struct store_conn **out)
+{
+    struct store_conn *conn = calloc(1, sizeof *conn);
+    enum err e = ERR_NOMEM;
+    if (!conn || !(conn->sealer = sealer_new(s->keys)))
+        goto fail;
+    conn->store = s;
+    e = s->engine->reader_open(s->db, &conn->reader);
+    if (e)
+        goto fail;
+    e = mailbox_init(&conn->mailbox, loop);
+    if (e)
+        goto fail;
+    uv_unref((uv_handle_t *)&conn->mailbox.async);
+    atomic_fetch_add(&s->refs, 1);
+    *out = conn;
+    return OK;
+
+fail:
+    if (conn && conn->reader)
+        s->engine->reader_close(conn->reader);
+    if (conn)
+        sealer_free(conn->sealer);
+    free(conn);
+    return e;
+}
+
+static void on_closed(uv_handle_t *handle)
+{
+    struct mailbox *mailbox = handle->data;
+    free((char *)mailbox - offsetof(struct store_conn, mailbox));
+}
+
+void store_detach(struct store_conn *conn)
+{
+    if (!conn)
+        return;
+    conn->closing = true;
+    writer_flush(conn->store->writer);
+    mailbox_close(&conn->mailbox, on_closed);
+    conn->store->engine->reader_close(conn->reader);
+    sealer_free(conn->sealer);
+    unref(conn->store);
+}
+
+enum err store_open(struct store **out, const char *url, struct seal_keys *keys)
+{
+    struct slice text = slice_str(url);
+    struct slice scheme = { text.data, slice_find(text, ':') };
+    const struct store_engine *engine = engine_of(scheme);
+    if (!engine || scheme.len == text.len) /* never the URL: passwords */
+        return err_set(ERR_CONFIG,
+                       "unknown store \"%.*s\": lmdb:DIR or memory: expected",
+                       SLICE_FMT(scheme));
+    struct store *s = calloc(1, sizeof *s);
+    if (!s)
+        return err_set(ERR_NOMEM, "no memory");
+    s->refs = 1;
+    s->engine = engine;
+    s->keys = seal_keys_ref(keys);
+    enum err e = engine->open(&s->db, url + scheme.len + 1);
+    if (!e)
+        e = writer_start(&s->writer, engine, s->db);
+    if (e) {
+        unref(s);
+        return e;
+    }
+    *out = s;
+    return OK;
+}
+
+void store_close(struct store *s)
+{
+    if (!s)
+        return;
+    writer_stop(s->writer);
+    unref(s);
+}
+
+void store_stat(struct store *s, struct store_stat *out)
+{
+    writer_stat(s->writer, out);
+    snprintf(out->engine, sizeof out->engine, "%s", s->engine->scheme);
+    s->engine->stat(s->db, out);
+}

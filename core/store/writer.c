@@ -1,0 +1,260 @@
+/* writer.c -- group commit, and the sweep of what has expired. */
+#include "store/writer.h"
+#include "base/clock.h"
+#include "base/log.h"
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+enum {
+    BATCH_SETS = 1024,              /* of one transaction, */
+    BATCH_BYTES = 32 * 1024 * 1024, /* as LMDB keeps it in memory */
+    SWEEP_RECORDS = 256,
+    SWEEP_EVERY = 1000, /* milliseconds */
+};
+
+struct writer {
+    const struct store_engine *engine;
+    void *db;
+    pthread_t thread;
+
+    pthread_mutex_t lock; /* of what follows */
+    pthread_cond_t posted, answered;
+    struct message *first, **last;
+    uint64_t posted_count, answered_count;
+    bool stop;
+    struct store_stat stat;
+
+    bool failing;      /* the thread's own, as is the rest */
+    bool backlog;      /* the last sweep left expired records */
+    uint64_t swept_at; /* clock_ticks */
+};
+
+/* The next batch, in the order of posting.  NULL after a second of silence,
+ * at once where there is something to sweep; *stop: for good. */
+static struct message *take(struct writer *w, unsigned *count, bool *stop)
+{
+    struct timespec until;
+    clock_gettime(CLOCK_MONOTONIC, &until);
+    until.tv_sec += SWEEP_EVERY / 1000;
+    pthread_mutex_lock(&w->lock);
+    while (!w->first && !w->stop && !w->backlog)
+        if (pthread_cond_timedwait(&w->posted, &w->lock, &until))
+            break;
+    struct message *batch = w->first, **end = &batch;
+    size_t bytes = 0;
+    for (*count = 0; *end && *count < BATCH_SETS && bytes < BATCH_BYTES;) {
+        bytes += ((struct store_commit *)*end)->sealed.len;
+        end = &(*end)->next;
+        (*count)++;
+    }
+    w->first = *end;
+    if (!w->first)
+        w->last = &w->first;
+    *end = NULL;
+    *stop = w->stop;
+    pthread_mutex_unlock(&w->lock);
+    return batch;
+}
+
+/* Keeps and logs why a transaction failed; a row of failures is one line. */
+static void note_failure(struct writer *w)
+{
+    pthread_mutex_lock(&w->lock);
+    w->stat.failures++;
+    snprintf(w->stat.error, sizeof w->stat.error, "%s", err_text());
+    pthread_mutex_unlock(&w->lock);
+    if (!w->failing)
+        log_write(LOG_ERR, "store: writing failed: %s", err_text());
+    w->failing = true;
+}
+
+static void note_success(struct writer *w)
+{
+    if (w->failing)
+        log_write(LOG_NOTICE, "store: writing works again");
+    w->failing = false;
+}
+
+static enum err apply_all(struct writer *w, struct message *batch)
+{
+    uint64_t now = (uint64_t)clock_now();
+    for (struct message *m = batch; m; m = m->next) {
+        struct store_commit *set = (struct store_commit *)m;
+        set->result = w->engine->apply(w->db, set, now);
+        if (set->result && set->result != ERR_CONFLICT &&
+            set->result != ERR_NOMEM)
+            return set->result;
+    }
+    return OK;
+}
+
+/* One transaction; each set has its result afterwards. */
+static void transact(struct writer *w, struct message *batch)
+{
+    enum err e = w->engine->begin(w->db);
+    if (!e) {
+        e = apply_all(w, batch);
+        if (e)
+            w->engine->abort(w->db);
+        else
+            e = w->engine->commit(w->db);
+    }
+    if (!e) {
+        note_success(w);
+        return;
+    }
+    note_failure(w);
+    for (struct message *m = batch; m; m = m->next)
+        ((struct store_commit *)m)->result = e;
+}
+
+static void count(struct writer *w, const struct message *batch, uint64_t usec)
+{
+    pthread_mutex_lock(&w->lock);
+    w->stat.batches++;
+    w->stat.usec += usec;
+    for (; batch; batch = batch->next) {
+        enum err e = ((const struct store_commit *)batch)->result;
+        w->stat.commits += e == OK;
+        w->stat.conflicts += e == ERR_CONFLICT;
+    }
+    pthread_mutex_unlock(&w->lock);
+}
+
+static void answer(struct writer *w, struct message *batch, unsigned n)
+{
+    while (batch) {
+        struct store_commit *set = (struct store_commit *)batch;
+        batch = batch->next;
+        mailbox_post(set->reply, &set->message); /* gone from here on */
+    }
+    pthread_mutex_lock(&w->lock);
+    w->answered_count += n;
+    pthread_cond_broadcast(&w->answered);
+    pthread_mutex_unlock(&w->lock);
+}
+
+static void sweep(struct writer *w)
+{
+    unsigned removed = 0;
+    enum err e = w->engine->begin(w->db);
+    if (!e) {
+        e = w->engine->sweep(w->db, (uint64_t)clock_now(), SWEEP_RECORDS,
+                             &removed);
+        if (e || !removed)
+            w->engine->abort(w->db);
+        else
+            e = w->engine->commit(w->db);
+    }
+    if (e)
+        note_failure(w);
+    pthread_mutex_lock(&w->lock);
+    w->stat.swept += e ? 0 : removed;
+    w->backlog = !e && removed == SWEEP_RECORDS;
+    pthread_mutex_unlock(&w->lock);
+    w->swept_at = clock_ticks();
+}
+
+/* A sweep waits for a gap between commits, but not longer than a second; then
+ * it holds up the next commit by one small transaction. */
+static void *run(void *arg)
+{
+    struct writer *w = arg;
+    for (;;) {
+        unsigned n;
+        bool stop;
+        struct message *batch = take(w, &n, &stop);
+        if (!batch && stop)
+            return NULL;
+        if (batch) {
+            uint64_t start = uv_hrtime();
+            transact(w, batch);
+            count(w, batch, (uv_hrtime() - start) / 1000);
+            answer(w, batch, n);
+        }
+        if (!batch || clock_ticks() - w->swept_at >= SWEEP_EVERY)
+            sweep(w);
+    }
+}
+
+enum err writer_start(struct writer **out, const struct store_engine *engine,
+                      void *db)
+{
+    struct writer *w = calloc(1, sizeof *w);
+    if (!w)
+        return err_set(ERR_NOMEM, "no memory");
+    w->engine = engine;
+    w->db = db;
+    w->last = &w->first;
+    w->swept_at = clock_ticks();
+    pthread_condattr_t monotonic;
+    pthread_condattr_init(&monotonic);
+    pthread_condattr_setclock(&monotonic, CLOCK_MONOTONIC);
+    pthread_mutex_init(&w->lock, NULL);
+    pthread_cond_init(&w->posted, &monotonic);
+    pthread_cond_init(&w->answered, NULL);
+    pthread_condattr_destroy(&monotonic);
+    int rc = pthread_create(&w->thread, NULL, run, w);
+    if (rc) {
+        writer_free(w);
+        return err_set(ERR_STORE, "store: no thread: %s", strerror(rc));
+    }
+    *out = w;
+    return OK;
+}
+
+bool writer_post(struct writer *w, struct store_commit *set)
+{
+    set->message.next = NULL;
+    pthread_mutex_lock(&w->lock);
+    bool open = !w->stop;
+    if (open) {
+        *w->last = &set->message;
+        w->last = &set->message.next;
+        w->posted_count++;
+        pthread_cond_signal(&w->posted);
+    }
+    pthread_mutex_unlock(&w->lock);
+    return open;
+}
+
+void writer_flush(struct writer *w)
+{
+    pthread_mutex_lock(&w->lock);
+    uint64_t until = w->posted_count;
+    while (w->answered_count < until)
+        pthread_cond_wait(&w->answered, &w->lock);
+    pthread_mutex_unlock(&w->lock);
+}
+
+void writer_stop(struct writer *w)
+{
+    pthread_mutex_lock(&w->lock);
+    w->stop = true;
+    pthread_cond_signal(&w->posted);
+    pthread_mutex_unlock(&w->lock);
+    pthread_join(w->thread, NULL);
+}
+
+void writer_free(struct writer *w)
+{
+    pthread_cond_destroy(&w->posted);
+    pthread_cond_destroy(&w->answered);
+    pthread_mutex_destroy(&w->lock);
+    free(w);
+}
+
+void writer_stat(struct writer *w, struct store_stat *out)
+{
+    pthread_mutex_lock(&w->lock);
+    *out = w->stat;
+    pthread_mutex_unlock(&w->lock);
+}
+
+void writer_error(struct writer *w, char *out, size_t size)
+{
+    pthread_mutex_lock(&w->lock);
+    snprintf(out, size, "%s", w->stat.error);
+    pthread_mutex_unlock(&w->lock);
+}
