@@ -1,0 +1,233 @@
+/* opendata.c -- opens what a platform sealed for us, and says why not. */
+#include "login/opendata.h"
+#include "base/text.h"
+#include "crypto/cipher.h"
+#include "crypto/secret.h"
+#include <stdio.h>
+
+enum { IV_TEXT = 64 }; /* longer is not looked at */
+
+/* What one opening works on; wiped as a whole. */
+struct work {
+    struct buf data, iv; /* decoded */
+    struct buf key;      /* decoded, of the key on trial */
+    struct buf plain;    /* what that key made of data */
+};
+
+static enum err decode(struct buf *out, struct slice text, const char *field)
+{
+    if (!buf_reserve(out, text.len))
+        return ERR_NOMEM;
+    if (!text_unbase64(out, text))
+        return err_set(ERR_INVALID, "%s is not base64", field);
+    return OK;
+}
+
+static enum err check_iv(struct work *w, struct slice iv)
+{
+    enum err e = iv.len > IV_TEXT ? OK : decode(&w->iv, iv, "iv");
+    if (!e && w->iv.len != CIPHER_BLOCK)
+        e = err_set(ERR_INVALID, "iv is not 16 bytes");
+    return e;
+}
+
+/* The shape of what the caller sent; no key has a part in it. */
+static enum err check_shape(struct work *w, struct slice data, struct slice iv)
+{
+    if (!data.len)
+        return err_set(ERR_INVALID, "encryptedData is empty");
+    if (data.len > (OPENDATA_MAX + 2) / 3 * 4)
+        return err_set(ERR_INVALID, "encryptedData is over 8 KB");
+    enum err e = decode(&w->data, data, "encryptedData");
+    if (e)
+        return e;
+    if (w->data.len > OPENDATA_MAX)
+        return err_set(ERR_INVALID, "encryptedData is over 8 KB");
+    if (w->data.len % CIPHER_BLOCK)
+        return err_set(ERR_INVALID, "encryptedData is not whole blocks");
+    return check_iv(w, iv);
+}
+
+/* What this key makes of the data, or NULL.  The work does not depend on
+ * whether the key's text is a key or the padding is right. */
+static json_t *try_key(struct work *w, const struct session_key *key)
+{
+    static const char zeros[16];
+    struct slice aes = SLICE_OF(zeros, sizeof zeros);
+    buf_clear(&w->key);
+    bool fits = text_unbase64(&w->key, keyring_text(key)) &&
+                cipher_key_fits(w->key.len);
+    if (fits)
+        aes = buf_slice(&w->key);
+    uint8_t *plain = (uint8_t *)w->plain.data;
+    if (cipher_cbc_raw(aes, (uint8_t *)w->iv.data, buf_slice(&w->data), plain))
+        return NULL;
+    size_t pad = cipher_unpad(plain, w->data.len);
+    json_t *object = opendata_parse(SLICE_OF(plain, w->data.len - pad));
+    if (object && pad && fits)
+        return object;
+    json_decref(object);
+    return NULL;
+}
+
+/* Tries every key, also after one has opened it. */
+static json_t *try_all(struct work *w, const struct keyring *ring, int *rank)
+{
+    json_t *found = NULL;
+    for (unsigned i = 0; i < ring->count; i++) {
+        json_t *object = try_key(w, &ring->keys[i]);
+        if (object && !found) {
+            found = object;
+            *rank = (int)i;
+        } else {
+            json_decref(object);
+        }
+    }
+    return found;
+}
+
+static bool is_text(const json_t *value, struct slice wanted)
+{
+    return json_is_string(value) &&
+           slice_eq(
+               SLICE_OF(json_string_value(value), json_string_length(value)),
+               wanted);
+}
+
+/* Seconds, also where the platform gave milliseconds; 0 where none. */
+static uint64_t time_of(const json_t *watermark)
+{
+    json_int_t at = json_integer_value(json_object_get(watermark, "timestamp"));
+    if (at < 0)
+        return 0;
+    return (uint64_t)(at > 100000000000 ? at / 1000 : at);
+}
+
+static enum opendata_cause judge_age(const json_t *watermark,
+                                     const struct opendata_rules *rules)
+{
+    uint64_t at = time_of(watermark);
+    if (!rules->max_age)
+        return OPENDATA_OPEN;
+    if (at > rules->now)
+        return at - rules->now > rules->skew ? OPENDATA_FROM_FUTURE
+                                             : OPENDATA_OPEN;
+    return rules->now - at > rules->max_age ? OPENDATA_TOO_OLD : OPENDATA_OPEN;
+}
+
+static enum opendata_cause judge(const json_t *object,
+                                 const struct opendata_rules *rules)
+{
+    const json_t *watermark = json_object_get(object, "watermark");
+    const json_t *openid = json_object_get(object, "openId");
+    struct opendata_phone phone;
+    enum opendata_cause cause = OPENDATA_OPEN;
+    if (watermark || rules->need_watermark) {
+        if (!is_text(json_object_get(watermark, "appid"), rules->appid))
+            return OPENDATA_WRONG_APP;
+        cause = judge_age(watermark, rules);
+    }
+    if (openid && rules->openid.len && !is_text(openid, rules->openid))
+        return OPENDATA_WRONG_USER;
+    if (cause == OPENDATA_OPEN && rules->need_phone &&
+        opendata_phone(object, &phone))
+        return OPENDATA_NOT_PHONE;
+    return cause;
+}
+
+static enum err open_shaped(struct work *w, const struct keyring *ring,
+                            const struct opendata_rules *rules,
+                            struct opendata *out)
+{
+    if (!buf_reserve(&w->plain, w->data.len) ||
+        !buf_reserve(&w->key, KEYRING_TEXT))
+        return ERR_NOMEM;
+    json_t *object = try_all(w, ring, &out->rank);
+    if (object)
+        out->cause = judge(object, rules);
+    else
+        out->cause = ring->count ? OPENDATA_KEY_STALE : OPENDATA_NO_KEY;
+    if (out->cause == OPENDATA_OPEN) {
+        out->object = object;
+        return OK;
+    }
+    json_decref(object);
+    return ERR_REFUSED;
+}
+
+enum err opendata_open(const struct keyring *ring, struct slice data,
+                       struct slice iv, const struct opendata_rules *rules,
+                       struct opendata *out)
+{
+    struct work w = { 0 };
+    *out = (struct opendata){ .cause = OPENDATA_KEY_STALE, .rank = -1 };
+    enum err e = check_shape(&w, data, iv);
+    if (!e)
+        e = open_shaped(&w, ring, rules, out);
+    buf_free(&w.data);
+    buf_free(&w.iv);
+    buf_wipe(&w.key);
+    buf_wipe(&w.plain);
+    return e;
+}
+
+const char *opendata_cause_name(enum opendata_cause cause)
+{
+    static const char *const names[OPENDATA_CAUSES] = {
+        [OPENDATA_OPEN] = "open",
+        [OPENDATA_NO_KEY] = "no_key",
+        [OPENDATA_KEY_STALE] = "key_stale",
+        [OPENDATA_WRONG_APP] = "wrong_app",
+        [OPENDATA_WRONG_USER] = "wrong_user",
+        [OPENDATA_TOO_OLD] = "too_old",
+        [OPENDATA_FROM_FUTURE] = "from_future",
+        [OPENDATA_SIGNATURE_MISMATCH] = "signature_mismatch",
+        [OPENDATA_NOT_PHONE] = "not_phone",
+        [OPENDATA_REPLAYED] = "replayed",
+    };
+    return names[cause];
+}
+
+json_t *opendata_parse(struct slice text)
+{
+    /* jansson refuses bad UTF-8 itself, and nesting over 2048. */
+    json_t *value =
+        json_loadb(text.data, text.len, JSON_REJECT_DUPLICATES, NULL);
+    if (json_is_object(value))
+        return value;
+    json_decref(value);
+    return NULL;
+}
+
+/* "86" or 86, as digits. */
+static bool country_text(const json_t *code, char *out, size_t size)
+{
+    int n = -1;
+    if (json_is_string(code))
+        n = snprintf(out, size, "%s", json_string_value(code));
+    else if (json_is_integer(code))
+        n = snprintf(out, size, "%" JSON_INTEGER_FORMAT,
+                     json_integer_value(code));
+    return n > 0 && (size_t)n < size;
+}
+
+enum err opendata_phone(const json_t *object, struct opendata_phone *out)
+{
+    out->number = json_string_value(json_object_get(object, "phoneNumber"));
+    out->pure = json_string_value(json_object_get(object, "purePhoneNumber"));
+    bool whole = out->number && *out->number && out->pure && *out->pure &&
+                 country_text(json_object_get(object, "countryCode"),
+                              out->country, sizeof out->country);
+    return whole ? OK : ERR_INVALID;
+}
+
+bool opendata_repair(struct slice text, struct buf *out)
+{
+    if (slice_find(text, ' ') == text.len)
+        return false;
+    char *to = buf_reserve(out, text.len);
+    for (size_t i = 0; to && i < text.len; i++)
+        to[i] = text.data[i] == ' ' ? '+' : text.data[i];
+    out->len += to ? text.len : 0;
+    return true;
+}
