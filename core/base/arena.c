@@ -29,7 +29,7 @@ void *arena_alloc(struct arena *a, size_t size)
     if (size > SIZE_MAX / 2)
         return NULL;
     size = (size + ALIGN - 1) & ~(size_t)(ALIGN - 1);
-    if ((size_t)(a->end - a->next) < size &&
+    if ((!a->next || (size_t)(a->end - a->next) < size) &&
         !add_block(a, size > BLOCK / 4 ? size + BLOCK : BLOCK))
         return NULL;
     void *at = a->next;

@@ -28,10 +28,26 @@ uint64_t clock_ticks(void)
     return (uint64_t)ts.tv_sec * 1000 + (uint64_t)ts.tv_nsec / 1000000;
 }
 
-void clock_http(time_t when, char out[CLOCK_HTTP])
+/* Only years of four digits fit (and a script may ask for any time): what
+ * lies beyond them, or within a day of their end, is taken as the end. */
+static time_t within_calendar(time_t when)
+{
+    static const time_t first = -30610137600; /* 1000-01-02 */
+    static const time_t last = 253402214400;  /* 9999-12-31 */
+    return when < first ? first : when > last ? last : when;
+}
+
+static struct tm universal(time_t when)
 {
     struct tm t;
+    when = within_calendar(when);
     gmtime_r(&when, &t);
+    return t;
+}
+
+void clock_http(time_t when, char out[CLOCK_HTTP])
+{
+    struct tm t = universal(when);
     snprintf(out, CLOCK_HTTP, "%s, %02u %s %04u %02u:%02u:%02u GMT",
              days[t.tm_wday], (unsigned)t.tm_mday % 100, months[t.tm_mon],
              (unsigned)(t.tm_year + 1900) % 10000, (unsigned)t.tm_hour % 100,
@@ -41,8 +57,7 @@ void clock_http(time_t when, char out[CLOCK_HTTP])
 /* Years up to 2037 are written with two digits, as old browsers want. */
 void clock_cookie(time_t when, char out[CLOCK_COOKIE])
 {
-    struct tm t;
-    gmtime_r(&when, &t);
+    struct tm t = universal(when);
     unsigned year = (unsigned)(t.tm_year + 1900) % 10000;
     snprintf(out, CLOCK_COOKIE,
              year > 2037 ? "%s, %02u-%s-%04u %02u:%02u:%02u GMT"
@@ -55,6 +70,7 @@ void clock_cookie(time_t when, char out[CLOCK_COOKIE])
 void clock_local(time_t when, bool utc, char out[CLOCK_LOCAL])
 {
     struct tm t;
+    when = within_calendar(when);
     if (utc)
         gmtime_r(&when, &t);
     else
@@ -64,7 +80,7 @@ void clock_local(time_t when, bool utc, char out[CLOCK_LOCAL])
 
 bool clock_parse_http(struct slice text, time_t *out)
 {
-    char copy[CLOCK_HTTP];
+    char copy[CLOCK_HTTP], again[CLOCK_HTTP];
     if (text.len != CLOCK_HTTP - 1)
         return false;
     memcpy(copy, text.data, text.len);
@@ -74,5 +90,6 @@ bool clock_parse_http(struct slice text, time_t *out)
     if (!end || *end)
         return false;
     *out = timegm(&t);
-    return true;
+    clock_http(*out, again); /* strptime takes 31 Feb and any week day */
+    return !strcmp(copy, again);
 }
