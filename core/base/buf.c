@@ -24,7 +24,7 @@ static bool grow(struct buf *b, size_t need)
 char *buf_reserve(struct buf *b, size_t n)
 {
     if (b->broken || n > SIZE_MAX / 2 - b->len ||
-        (b->len + n > b->cap && !grow(b, b->len + n))) {
+        ((!b->data || b->len + n > b->cap) && !grow(b, b->len + n))) {
         b->broken = true;
         return NULL;
     }

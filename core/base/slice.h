@@ -47,6 +47,8 @@ static inline struct slice slice_from(struct slice s, size_t start)
 {
     if (start > s.len)
         start = s.len;
+    if (start == 0)
+        return s; /* data may be NULL, to which C adds not even 0 */
     return (struct slice){ s.data + start, s.len - start };
 }
 

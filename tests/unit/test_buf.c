@@ -73,6 +73,15 @@ static void too_much_breaks_it_until_cleared(void **state)
     buf_free(&b);
 }
 
+static void room_for_nothing_is_still_a_pointer(void **state)
+{
+    (void)state;
+    struct buf b = { 0 };
+    assert_non_null(buf_reserve(&b, 0)); /* NULL would mean: no memory */
+    assert_true(buf_ok(&b));
+    buf_free(&b);
+}
+
 static void taken_bytes_belong_to_the_taker(void **state)
 {
     (void)state;
@@ -106,6 +115,7 @@ int main(void)
         cmocka_unit_test(a_formatted_text_of_any_length_fits),
         cmocka_unit_test(the_ending_nul_is_not_counted),
         cmocka_unit_test(too_much_breaks_it_until_cleared),
+        cmocka_unit_test(room_for_nothing_is_still_a_pointer),
         cmocka_unit_test(taken_bytes_belong_to_the_taker),
         cmocka_unit_test(wiping_leaves_an_empty_buffer),
     };
