@@ -4,7 +4,7 @@ LIBS   := luajit libmicrohttpd libuv libcurl openssl lmdb jansson libpcre2-8
 WARN   := -Wall -Wextra -Wshadow -Wstrict-prototypes -Wmissing-prototypes \
           -Wconversion -Wformat=2 -Wvla
 HARDEN := -fstack-protector-strong -D_FORTIFY_SOURCE=2
-CC_ALL  = -std=gnu11 -Icore $(WARN) -g -fPIE -pthread -MMD -MP $(CFLAGS) \
+CC_ALL  = -std=gnu11 -Icore $(WARN) -g -fPIE -pthread $(CFLAGS) \
           $(shell pkg-config --cflags $(LIBS))
 # -rdynamic: Lua modules in C (Debian's cjson.so) find Lua's symbols in us.
 LD_ALL  = -pie -pthread -rdynamic -Wl,-z,relro,-z,now $(LDFLAGS)
@@ -28,7 +28,7 @@ build/latchkey: build/release/latchkey
 define mode
 build/$(1)/%.o: %.c | libs
 	@mkdir -p $$(@D)
-	$(2) $$(CC_ALL) $(3) -c -o $$@ $$<
+	$(2) $$(CC_ALL) $(3) -MMD -MP -c -o $$@ $$<
 
 build/$(1)/latchkey: $(SRC:%.c=build/$(1)/%.o)
 	$(2) $(3) $$(LD_ALL) -o $$@ $$^ $$(LD_LIBS)
@@ -65,6 +65,8 @@ unit-build: $(UNIT:%=build/debug/%)
 tsan-build: build/tsan/latchkey $(UNIT:%=build/tsan/%)
 fuzz-build: $(FUZZ:%=build/fuzz/%)
 
+flags:                               # what lint compiles with
+	@echo $(CC_ALL)
 run:                                 # install, build, start on loopback
 	scripts/run.sh
 test:                                # everything, and what it needs
@@ -88,5 +90,5 @@ format:
 clean:
 	rm -rf build
 
-.PHONY: all libs debug unit-build tsan-build fuzz-build
+.PHONY: all libs flags debug unit-build tsan-build fuzz-build
 .PHONY: run test unit tsan fuzz lint bench format clean
