@@ -4,6 +4,7 @@
  * says how), the worker (one thread's loop and connections), and one
  * generation's vm on one worker (struct api, found as vm->host). */
 #pragma once
+#include "base/buf.h"
 #include "base/mailbox.h"
 #include "conf/conf.h"
 #include "vm/task.h"
@@ -46,7 +47,8 @@ struct api_process {
     struct store *store;    /* NULL: `run` */
     struct seal_keys *keys; /* NULL: `run` */
     const char *node;
-    uint64_t started; /* unix seconds */
+    const char *lua_path; /* "ROOT/lua/?.lua;...": our own modules */
+    uint64_t started;     /* unix seconds */
     unsigned workers;
     _Atomic bool draining; /* shutting down: refuse new requests */
     void (*reload)(struct api_process *p); /* any thread: ask for one */
@@ -71,8 +73,7 @@ struct api {
     const struct conf *conf;
     struct api_timer *timers; /* ngx_timer.c's, pending */
     unsigned timers_pending, timers_running;
-    int codes_ref;      /* registry: chunk name or path -> compiled function */
-    struct table codes; /* struct conf_code -> its function's ref */
+    int codes_ref; /* registry: conf_code or path -> compiled function */
 };
 
 /* A vm with the whole API, init_by_lua run and the policies loaded.  Errors:
@@ -131,11 +132,17 @@ void ngx_worker_open(struct vm *vm, lua_State *L);
 void ngx_thread_open(struct vm *vm, lua_State *L);
 void ngx_semaphore_open(struct vm *vm, lua_State *L); /* "ngx.semaphore" */
 void latchkey_crypto_open(struct vm *vm, lua_State *L);
-void latchkey_core_open(struct vm *vm, lua_State *L);
-void latchkey_store_open(struct vm *vm, lua_State *L);
-void latchkey_keyring_open(struct vm *vm, lua_State *L);
-void latchkey_platform_open(struct vm *vm, lua_State *L);
+void latchkey_exchange_open(struct vm *vm, lua_State *L);
 void latchkey_flight_open(struct vm *vm, lua_State *L);
+void latchkey_keyring_open(struct vm *vm, lua_State *L);
+void latchkey_metrics_open(struct vm *vm, lua_State *L);
+void latchkey_server_open(struct vm *vm, lua_State *L);
+void latchkey_store_open(struct vm *vm, lua_State *L);
+void latchkey_token_open(struct vm *vm, lua_State *L);
+
+/* ngx_timer.c: all pending ones fire prematurely; or go without. */
+void ngx_timer_retire(struct api *api);
+void ngx_timer_drop_all(struct api *api);
 
 /* Sets package.preload[name] to a function that returns the table that funcs
  * make. */

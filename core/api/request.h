@@ -57,6 +57,13 @@ struct slice request_header(const struct request *r, struct slice name);
  * status is an error, with its error page. */
 void request_finish(struct request *r, int status);
 
+/* A line in the error log, with that tail. */
+void request_log(const struct request *r, enum log_level level,
+                 struct slice text);
+
+/* The first header of that name in the answer, or SLICE_NONE. */
+struct slice request_out_header(const struct request *r, struct slice name);
+
 /* ", client: 127.0.0.1, server: , request: ..." for the error log. */
 void request_log_tail(const struct request *r, struct buf *out);
 

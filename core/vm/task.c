@@ -88,7 +88,7 @@ struct task *task_new(struct vm *vm, lua_State *L, int nargs)
     t->state = TASK_NEW;
     t->ok = t->unwinding = false;
     t->cancel = NULL;
-    t->op = t->owner = NULL;
+    t->op = t->owner = t->user = NULL;
     t->context = "";
     t->on_done = NULL;
     t->parent = t->children = t->sibling = NULL;

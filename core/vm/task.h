@@ -29,6 +29,7 @@ struct task {
     unsigned running_children;
     struct task *next, **prev; /* in vm->tasks, or in vm->idle */
     void *owner;               /* the root's: its struct request */
+    void *user;                /* of whoever set on_done */
     const char *context;       /* "content_by_lua*", "ngx.timer": for errors */
     /* Ended: results (ok), or an error (not ok), lie on t->co and go with
      * the task, which is released after this returns. */
@@ -72,6 +73,12 @@ void task_collect(struct task *child);
 
 /* The outermost task: the request's or the timer's. */
 struct task *task_root(struct task *t);
+
+/* The running task, or NULL: for bindings that never wait. */
+static inline struct task *task_running(lua_State *L)
+{
+    return vm_of(L)->running;
+}
 
 /* For vm.c. */
 void *task_wait_marker(void);

@@ -1,0 +1,225 @@
+/* api.c -- a vm with all that scripts can call, for one generation. */
+#include "api/api.h"
+#include <errno.h>
+#include <stdlib.h>
+
+void api_preload(struct vm *vm, const char *name, const luaL_Reg *funcs)
+{
+    lua_State *L = vm->L;
+    lua_getglobal(L, "package");
+    lua_getfield(L, -1, "loaded");
+    lua_newtable(L);
+    vm_register(vm, L, funcs);
+    lua_setfield(L, -2, name);
+    lua_pop(L, 2);
+}
+
+static void open_all(struct vm *vm)
+{
+    static void (*const openers[])(struct vm *, lua_State *) = {
+        ngx_open,
+        ngx_output_open,
+        ngx_req_open,
+        ngx_header_open,
+        ngx_var_open,
+        ngx_log_open,
+        ngx_time_open,
+        ngx_sleep_open,
+        ngx_timer_open,
+        ngx_shared_open,
+        ngx_escape_open,
+        ngx_digest_open,
+        ngx_worker_open,
+        ngx_thread_open,
+        ngx_semaphore_open,
+        latchkey_crypto_open,
+        latchkey_exchange_open,
+        latchkey_flight_open,
+        latchkey_keyring_open,
+        latchkey_metrics_open,
+        latchkey_server_open,
+        latchkey_store_open,
+        latchkey_token_open,
+    };
+    lua_State *L = vm->L;
+    lua_createtable(L, 0, 128);
+    for (size_t i = 0; i < sizeof openers / sizeof *openers; i++)
+        openers[i](vm, L);
+    lua_pushvalue(L, -1);
+    lua_setglobal(L, "ngx");
+    lua_getglobal(L, "package");
+    lua_getfield(L, -1, "loaded");
+    lua_pushvalue(L, -3);
+    lua_setfield(L, -2, "ngx");
+    lua_pop(L, 3);
+}
+
+/* The configured path, or LuaJIT's; then our own modules. */
+static void set_paths(struct api *api)
+{
+    const struct conf *conf = api->conf;
+    const char *own = api->worker->process->lua_path;
+    if (conf->lua_package_path.data)
+        vm_set_path(api->vm, "path", conf->lua_package_path);
+    if (conf->lua_package_cpath.data)
+        vm_set_path(api->vm, "cpath", conf->lua_package_cpath);
+    if (!own)
+        return;
+    struct buf path = { 0 };
+    buf_addf(&path, ";;;%s", own);
+    vm_set_path(api->vm, "path", buf_slice(&path));
+    buf_free(&path);
+}
+
+static enum err run_code(struct api *api, const struct conf_code *code,
+                         const char *phase)
+{
+    if (!code)
+        return OK;
+    api->vm->phase = phase;
+    enum err e =
+        api_push_code(api, code, code->is_file ? code->text.data : "", true);
+    if (e == OK)
+        e = vm_call(api->vm, 0, 0);
+    api->vm->phase = NULL;
+    return e;
+}
+
+/* latchkey.app keeps what it is given, by name. */
+static enum err load_apps(struct api *api)
+{
+    lua_State *L = api->vm->L;
+    const struct api_generation *g = api->generation;
+    for (unsigned i = 0; i < g->napps; i++) {
+        lua_getglobal(L, "require");
+        lua_pushliteral(L, "latchkey.app");
+        enum err e = vm_call(api->vm, 1, 1);
+        if (e != OK)
+            return e;
+        lua_getfield(L, -1, "install");
+        lua_remove(L, -2);
+        vm_push(L, g->apps[i].name);
+        lua_pushstring(L, g->apps[i].path);
+        vm_push(L, g->apps[i].text);
+        e = vm_call(api->vm, 3, 0);
+        if (e != OK)
+            return e;
+    }
+    return OK;
+}
+
+enum err api_new_bare(struct api **out, struct api_worker *worker,
+                      const struct api_generation *generation)
+{
+    struct api *api = calloc(1, sizeof *api);
+    if (!api)
+        return ERR_NOMEM;
+    enum err e = vm_new(&api->vm, worker->loop);
+    if (e != OK) {
+        free(api);
+        return e;
+    }
+    api->vm->host = api;
+    api->vm->generation = generation->number;
+    api->worker = worker;
+    api->generation = generation;
+    api->conf = generation->conf;
+    lua_newtable(api->vm->L);
+    api->codes_ref = luaL_ref(api->vm->L, LUA_REGISTRYINDEX);
+    open_all(api->vm);
+    set_paths(api);
+    *out = api;
+    return OK;
+}
+
+enum err api_new(struct api **out, struct api_worker *worker,
+                 const struct api_generation *generation)
+{
+    struct api *api;
+    enum err e = api_new_bare(&api, worker, generation);
+    if (e != OK)
+        return e;
+    e = run_code(api, api->conf->init, "init_by_lua*");
+    if (e == OK)
+        e = load_apps(api);
+    if (e == OK)
+        *out = api;
+    else
+        api_free(api);
+    return e;
+}
+
+enum err api_start(struct api *api)
+{
+    return run_code(api, api->conf->init_worker, "init_worker_by_lua*");
+}
+
+void api_retire(struct api *api, void (*on_drained)(struct vm *vm))
+{
+    vm_hold(api->vm);
+    run_code(api, api->conf->exit_worker, "exit_worker_by_lua*");
+    ngx_timer_retire(api);
+    vm_retire(api->vm, on_drained);
+    vm_release(api->vm);
+}
+
+void api_free(struct api *api)
+{
+    if (!api)
+        return;
+    ngx_timer_drop_all(api);
+    vm_free(api->vm);
+    free(api);
+}
+
+static void push_key(lua_State *L, const struct conf_code *code,
+                     const char *path)
+{
+    if (code->is_file)
+        lua_pushstring(L, path);
+    else
+        lua_pushlightuserdata(L, (void *)(uintptr_t)code);
+}
+
+static enum err compile(struct api *api, const struct conf_code *code,
+                        const char *path)
+{
+    lua_State *L = api->vm->L;
+    int rc = code->is_file ? luaL_loadfile(L, path)
+                           : luaL_loadbuffer(L, code->text.data, code->text.len,
+                                             code->chunk.data);
+    if (!rc)
+        return OK;
+    enum err e = rc == LUA_ERRFILE ? ERR_NOT_FOUND : ERR_SCRIPT;
+    const char *why = lua_tostring(L, -1);
+    if (code->is_file)
+        err_set(e, "failed to load external Lua file \"%s\": %s", path, why);
+    else
+        err_set(e, "failed to load inlined Lua code: %s", why);
+    lua_pop(L, 1);
+    return e;
+}
+
+enum err api_push_code(struct api *api, const struct conf_code *code,
+                       const char *path, bool cached)
+{
+    lua_State *L = api->vm->L;
+    lua_rawgeti(L, LUA_REGISTRYINDEX, api->codes_ref);
+    if (cached) {
+        push_key(L, code, path);
+        lua_rawget(L, -2);
+        if (!lua_isnil(L, -1)) {
+            lua_remove(L, -2);
+            return OK;
+        }
+        lua_pop(L, 1);
+    }
+    enum err e = compile(api, code, path);
+    if (e == OK && cached) {
+        push_key(L, code, path);
+        lua_pushvalue(L, -2);
+        lua_rawset(L, -4);
+    }
+    lua_remove(L, e == OK ? -2 : -1);
+    return e;
+}

@@ -1,0 +1,284 @@
+/* latchkey_keyring.c -- `require "latchkey.keyring"`: a user's session keys
+ * as a handle that opens, signs and verifies, and never shows a key. */
+#include "api/latchkey_keyring.h"
+#include "api/api.h"
+#include "api/json.h"
+#include "crypto/secret.h"
+#include "login/opendata.h"
+#include "login/signature.h"
+
+#define RING "latchkey.keyring"
+#define KEY "latchkey.session_key"
+
+struct keyring *latchkey_keyring_push(lua_State *L)
+{
+    struct keyring *ring = lua_newuserdata(L, sizeof *ring);
+    *ring = (struct keyring){ 0 };
+    luaL_getmetatable(L, RING);
+    lua_setmetatable(L, -2);
+    return ring;
+}
+
+struct keyring *latchkey_keyring_check(lua_State *L, int index)
+{
+    return luaL_checkudata(L, index, RING);
+}
+
+struct keyring *latchkey_keyring_test(lua_State *L, int index)
+{
+    return luaL_testudata(L, index, RING);
+}
+
+void latchkey_key_push(lua_State *L, struct slice text)
+{
+    struct session_key *key = lua_newuserdata(L, sizeof *key);
+    *key = (struct session_key){ 0 };
+    if (text.len <= KEYRING_TEXT) {
+        memcpy(key->text, text.data, text.len);
+        key->len = (uint8_t)text.len;
+    }
+    luaL_getmetatable(L, KEY);
+    lua_setmetatable(L, -2);
+}
+
+static int f_key_gc(lua_State *L)
+{
+    secret_wipe(lua_touserdata(L, 1), sizeof(struct session_key));
+    return 0;
+}
+
+static int f_gc(lua_State *L)
+{
+    keyring_wipe(latchkey_keyring_check(L, 1));
+    return 0;
+}
+
+/* keyring.new() -> an empty ring */
+static int f_new(lua_State *L)
+{
+    latchkey_keyring_push(L);
+    return 1;
+}
+
+static int f_len(lua_State *L)
+{
+    lua_pushinteger(L, latchkey_keyring_check(L, 1)->count);
+    return 1;
+}
+
+static uint64_t check_time(lua_State *L, int index)
+{
+    lua_Number n = luaL_checknumber(L, index);
+    luaL_argcheck(L, n >= 0 && n < 1e15, index, "not a time");
+    return (uint64_t)n;
+}
+
+/* ring:push(key, now) -> true; the key comes in front. */
+static int f_push(lua_State *L)
+{
+    struct keyring *ring = latchkey_keyring_check(L, 1);
+    struct session_key *key = luaL_checkudata(L, 2, KEY);
+    lua_pushboolean(L, keyring_push(ring, keyring_text(key), check_time(L, 3)));
+    return 1;
+}
+
+/* ring:trim(keep, window, now): what the policy lets it hold. */
+static int f_trim(lua_State *L)
+{
+    struct keyring *ring = latchkey_keyring_check(L, 1);
+    lua_Integer keep = luaL_checkinteger(L, 2);
+    luaL_argcheck(L, keep >= 1, 2, "at least 1");
+    keyring_trim(ring, check_time(L, 4), (unsigned)keep, check_time(L, 3));
+    return 0;
+}
+
+static struct slice field_slice(lua_State *L, int table, const char *name)
+{
+    lua_getfield(L, table, name); /* the table keeps it alive */
+    struct slice s = vm_slice(L, -1);
+    lua_pop(L, 1);
+    return s;
+}
+
+static uint64_t field_number(lua_State *L, int table, const char *name)
+{
+    lua_getfield(L, table, name);
+    lua_Number n = lua_tonumber(L, -1);
+    lua_pop(L, 1);
+    return n > 0 ? (uint64_t)n : 0;
+}
+
+static bool field_bool(lua_State *L, int table, const char *name)
+{
+    lua_getfield(L, table, name);
+    bool b = lua_toboolean(L, -1);
+    lua_pop(L, 1);
+    return b;
+}
+
+/* The object; a phone's countryCode is a string, whatever came. */
+static void push_object(lua_State *L, const json_t *object)
+{
+    struct opendata_phone phone;
+    json_push(L, object);
+    if (opendata_phone(object, &phone) == OK) {
+        lua_pushstring(L, phone.country);
+        lua_setfield(L, -2, "countryCode");
+    }
+}
+
+/* object, rank, or the refusal. */
+static int push_opened(lua_State *L, enum err e, struct opendata *opened)
+{
+    if (e == OK) {
+        push_object(L, opened->object);
+        lua_pushinteger(L, opened->rank);
+        return 2;
+    }
+    lua_pushnil(L);
+    if (e == ERR_REFUSED) {
+        lua_pushstring(L, opendata_cause_name(opened->cause));
+        return 2;
+    }
+    lua_pushstring(L, e == ERR_INVALID ? "malformed" : err_name(e));
+    lua_pushstring(L, err_text());
+    return 3;
+}
+
+/* ring:open{data, iv, appid, openid, now, max_age, skew, phone, watermark}
+ * -> object, rank; nil, cause; nil, "malformed", which field and how.  Times
+ * in seconds. */
+static int f_open(lua_State *L)
+{
+    struct keyring *ring = latchkey_keyring_check(L, 1);
+    luaL_checktype(L, 2, LUA_TTABLE);
+    lua_settop(L, 2);
+    struct opendata_rules rules = {
+        .appid = field_slice(L, 2, "appid"),
+        .openid = field_slice(L, 2, "openid"),
+        .now = field_number(L, 2, "now"),
+        .max_age = field_number(L, 2, "max_age"),
+        .skew = field_number(L, 2, "skew"),
+        .need_phone = field_bool(L, 2, "phone"),
+        .need_watermark = field_bool(L, 2, "watermark"),
+    };
+    struct opendata opened;
+    enum err e = opendata_open(ring, field_slice(L, 2, "data"),
+                               field_slice(L, 2, "iv"), &rules, &opened);
+    int n = push_opened(L, e, &opened);
+    json_decref(opened.object);
+    return n;
+}
+
+/* ring:signed(rawData, signature) -> rank of the key that signed it, or nil */
+static int f_signed(lua_State *L)
+{
+    int rank = signature_rank(latchkey_keyring_check(L, 1),
+                              vm_check_slice(L, 2), vm_check_slice(L, 3));
+    if (rank >= 0)
+        lua_pushinteger(L, rank);
+    else
+        lua_pushnil(L);
+    return 1;
+}
+
+/* ring:hmac(message) -> hex HMAC-SHA256 with the newest key's text, as
+ * WeChat's signed calls want it; nil where the ring is empty. */
+static int f_hmac(lua_State *L)
+{
+    struct keyring *ring = latchkey_keyring_check(L, 1);
+    struct slice message = vm_check_slice(L, 2);
+    char hex[SIGNATURE_HMAC];
+    if (!ring->count)
+        return vm_fail(L, "no key");
+    signature_hmac(keyring_text(&ring->keys[0]), message, hex);
+    lua_pushstring(L, hex);
+    return 1;
+}
+
+static unsigned check_rank(lua_State *L, const struct keyring *ring, int index)
+{
+    lua_Integer rank = luaL_checkinteger(L, index);
+    luaL_argcheck(L, rank >= 0 && rank < (lua_Integer)ring->count, index,
+                  "no such key");
+    return (unsigned)rank;
+}
+
+/* ring:used(rank, now) */
+static int f_used(lua_State *L)
+{
+    struct keyring *ring = latchkey_keyring_check(L, 1);
+    keyring_used(ring, check_rank(L, ring, 2), check_time(L, 3));
+    return 0;
+}
+
+/* ring:judge(verdict, now): "good" or "stale", of the newest key. */
+static int f_judge(lua_State *L)
+{
+    static const char *const verdicts[] = { "unknown", "good", "stale", NULL };
+    struct keyring *ring = latchkey_keyring_check(L, 1);
+    int verdict = luaL_checkoption(L, 2, NULL, verdicts);
+    if (ring->count)
+        keyring_judge(ring, 0, (enum keyring_verdict)verdict, check_time(L, 3));
+    return 0;
+}
+
+static void set_age(lua_State *L, const char *name, uint64_t now, uint64_t when)
+{
+    if (!when)
+        return;
+    lua_pushnumber(L, now > when ? (lua_Number)(now - when) : 0);
+    lua_setfield(L, -2, name);
+}
+
+/* ring:info(now) -> {known, age, verified_ago, verdict} of the newest key;
+ * seconds. */
+static int f_info(lua_State *L)
+{
+    const struct keyring *ring = latchkey_keyring_check(L, 1);
+    const struct session_key *key = ring->count ? &ring->keys[0] : NULL;
+    uint64_t now = check_time(L, 2);
+    lua_createtable(L, 0, 4);
+    lua_pushboolean(L, key != NULL);
+    lua_setfield(L, -2, "known");
+    if (key) {
+        set_age(L, "age", now, key->learnt);
+        set_age(L, "verified_ago", now, key->verified);
+    }
+    lua_pushstring(L,
+                   keyring_verdict_name(key ? (enum keyring_verdict)key->verdict
+                                            : KEYRING_UNKNOWN));
+    lua_setfield(L, -2, "verdict");
+    return 1;
+}
+
+/* keyring.repair(text) -> text with '+' for blanks, whether there were any */
+static int f_repair(lua_State *L)
+{
+    struct slice text = vm_check_slice(L, 1);
+    struct buf out = { 0 };
+    bool repaired = opendata_repair(text, &out);
+    vm_push(L, repaired ? buf_slice(&out) : text);
+    buf_free(&out);
+    lua_pushboolean(L, repaired);
+    return 2;
+}
+
+void latchkey_keyring_open(struct vm *vm, lua_State *L)
+{
+    static const luaL_Reg funcs[] = { { "new", f_new },
+                                      { "repair", f_repair },
+                                      { NULL, NULL } };
+    static const luaL_Reg methods[] = {
+        { "push", f_push },     { "trim", f_trim }, { "open", f_open },
+        { "signed", f_signed }, { "hmac", f_hmac }, { "used", f_used },
+        { "judge", f_judge },   { "info", f_info }, { "__len", f_len },
+        { "__gc", f_gc },       { NULL, NULL }
+    };
+    static const luaL_Reg key_methods[] = { { "__gc", f_key_gc },
+                                            { NULL, NULL } };
+    (void)L;
+    vm_class(vm, RING, methods);
+    vm_class(vm, KEY, key_methods);
+    api_preload(vm, "latchkey.keyring", funcs);
+}

@@ -1,0 +1,17 @@
+/* latchkey_keyring.h -- key rings as userdata, shared by the bindings that
+ * make, store and use them.  A script never sees a key. */
+#pragma once
+#include "login/keyring.h"
+#include <lua.h>
+
+/* A new empty ring at the top of L, wiped when collected. */
+struct keyring *latchkey_keyring_push(lua_State *L);
+
+/* The ring at index; raises for anything else. */
+struct keyring *latchkey_keyring_check(lua_State *L, int index);
+
+/* The ring at index, or NULL. */
+struct keyring *latchkey_keyring_test(lua_State *L, int index);
+
+/* A fresh key, as an exchange brings it: a userdata too, to be pushed. */
+void latchkey_key_push(lua_State *L, struct slice text);

@@ -1,0 +1,128 @@
+/* latchkey_server.c -- `require "latchkey.server"`: this process, for the
+ * admin pages. */
+#include "api/api.h"
+#include "base/clock.h"
+#include "base/version.h"
+#include "crypto/seal.h"
+#include "crypto/secret.h"
+
+static void set_number(lua_State *L, const char *name, double value)
+{
+    lua_pushnumber(L, value);
+    lua_setfield(L, -2, name);
+}
+
+static void set_string(lua_State *L, const char *name, const char *value)
+{
+    lua_pushstring(L, value);
+    lua_setfield(L, -2, name);
+}
+
+static void push_last_reload(lua_State *L, struct api_process *p)
+{
+    struct api_reload last = { 0 };
+    struct buf text = { 0 };
+    if (p->reload_told)
+        p->reload_told(p, &last, &text);
+    lua_createtable(L, 0, 4);
+    lua_pushboolean(L, last.ok);
+    lua_setfield(L, -2, "ok");
+    set_number(L, "generation", (double)last.generation);
+    set_number(L, "at", (double)last.when);
+    if (last.fault.len) {
+        vm_push(L, last.fault);
+        lua_setfield(L, -2, "error");
+    }
+    buf_free(&text);
+}
+
+/* server.status() -> {version, node, uptime, workers, worker, generation,
+ * lua_bytes, last_reload = {ok, generation, at, error}} */
+static int f_status(lua_State *L)
+{
+    struct api *api = api_of(L);
+    struct api_process *p = api->worker->process;
+    lua_createtable(L, 0, 8);
+    set_string(L, "version", VERSION);
+    set_string(L, "node", p->node ? p->node : "");
+    set_number(L, "uptime", clock_now() - (double)p->started);
+    set_number(L, "workers", p->workers);
+    set_number(L, "worker", api->worker->id);
+    set_number(L, "generation", (double)api->generation->number);
+    set_number(L, "lua_bytes",
+               lua_gc(L, LUA_GCCOUNT, 0) * 1024.0 + lua_gc(L, LUA_GCCOUNTB, 0));
+    push_last_reload(L, p);
+    lua_setfield(L, -2, "last_reload");
+    return 1;
+}
+
+/* server.reload() -> true: asked for; status() tells what came of it. */
+static int f_reload(lua_State *L)
+{
+    struct api_process *p = api_of(L)->worker->process;
+    if (p->reload)
+        p->reload(p);
+    lua_pushboolean(L, p->reload != NULL);
+    return 1;
+}
+
+/* server.faults() -> {app name = why its newer text does not serve} */
+static int f_faults(lua_State *L)
+{
+    const struct api_generation *g = api_of(L)->generation;
+    lua_newtable(L);
+    for (unsigned i = 0; i < g->napps; i++) {
+        if (!g->apps[i].fault)
+            continue;
+        vm_push(L, g->apps[i].name);
+        lua_pushstring(L, g->apps[i].fault);
+        lua_rawset(L, -3);
+    }
+    return 1;
+}
+
+static int check_secret(lua_State *L, struct slice secret)
+{
+    struct slice given = vm_slice(L, 1);
+    lua_pushboolean(L, secret.len && given.data && secret_equal(secret, given));
+    return 1;
+}
+
+/* server.is_admin(token), server.is_service(key) -> whether it is right; in
+ * constant time. */
+static int f_is_admin(lua_State *L)
+{
+    return check_secret(L, api_of(L)->worker->process->admin_token);
+}
+
+static int f_is_service(lua_State *L)
+{
+    return check_secret(L, api_of(L)->worker->process->service_key);
+}
+
+/* server.mac(label, text) -> 32 bytes: a keyed hash under the master key, for
+ * looking up what must not be stored as it is. */
+static int f_mac(lua_State *L)
+{
+    struct slice label = vm_check_slice(L, 1), text = vm_check_slice(L, 2);
+    struct seal_keys *keys = api_of(L)->worker->process->keys;
+    uint8_t mac[DIGEST_SHA256];
+    if (!keys)
+        return luaL_error(L, "no master key here");
+    seal_mac(keys, label, text, mac);
+    lua_pushlstring(L, (char *)mac, sizeof mac);
+    return 1;
+}
+
+void latchkey_server_open(struct vm *vm, lua_State *L)
+{
+    static const luaL_Reg funcs[] = { { "status", f_status },
+                                      { "reload", f_reload },
+                                      { "faults", f_faults },
+                                      { "is_admin", f_is_admin },
+                                      { "is_service", f_is_service },
+                                      { "mac", f_mac },
+                                      { NULL, NULL } };
+    (void)L;
+    api_preload(vm, "latchkey.server", funcs);
+}

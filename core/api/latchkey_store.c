@@ -1,0 +1,262 @@
+/* latchkey_store.c -- `require "latchkey.store"`: durable records.
+ *
+ * Values are strings, except under keys that begin with "ring/": those are
+ * key rings, and a script gets them as handles only. */
+#include "api/api.h"
+#include "api/latchkey_keyring.h"
+#include "store/store.h"
+#include <stdlib.h>
+#include <time.h>
+
+enum { WRITES_MAX = 16 };
+
+static bool is_ring(struct slice key)
+{
+    return slice_starts(key, SLICE("ring/"));
+}
+
+/* ---- reading ------------------------------------------------------------- */
+
+struct reading {
+    struct store_read read;
+    struct task *task; /* NULL: it went away */
+    char key[STORE_KEY_MAX];
+};
+
+static int push_read(lua_State *L, struct store_read *read)
+{
+    if (read->result == ERR_NOT_FOUND)
+        return vm_fail(L, "not found");
+    if (read->result != OK)
+        return vm_fail(L, "store_unavailable");
+    if (!is_ring(read->key)) {
+        vm_push(L, buf_slice(&read->value));
+    } else if (!keyring_decode(latchkey_keyring_push(L),
+                               buf_slice(&read->value))) {
+        return vm_fail(L, "store_unavailable");
+    }
+    lua_pushlstring(L, (char *)&read->version, sizeof read->version);
+    return 2;
+}
+
+static void on_read(struct store_read *read)
+{
+    struct reading *r = read->user;
+    struct task *t = r->task;
+    int n = t ? push_read(t->co, read) : 0;
+    buf_wipe(&read->value);
+    free(r);
+    if (t)
+        task_resume(t, n);
+}
+
+static void leave_read(struct task *t)
+{
+    ((struct reading *)t->op)->task = NULL; /* on_read frees it */
+}
+
+static struct store_conn *conn_of(lua_State *L)
+{
+    struct store_conn *conn = api_of(L)->worker->store;
+    if (!conn)
+        luaL_error(L, "no store here");
+    return conn;
+}
+
+/* A slow engine only: what it reads must outlive the call. */
+static int wait_for(lua_State *L, struct store_conn *conn, struct slice key)
+{
+    struct task *t = task_check(L);
+    struct reading *r = calloc(1, sizeof *r);
+    if (!r)
+        return vm_fail(L, "store_unavailable");
+    memcpy(r->key, key.data, key.len);
+    r->task = t;
+    r->read.key = SLICE_OF(r->key, key.len);
+    r->read.on_done = on_read;
+    r->read.user = r;
+    if (store_get(conn, &r->read) == PENDING)
+        return task_wait(t, leave_read, r);
+    int n = push_read(L, &r->read);
+    buf_wipe(&r->read.value);
+    free(r);
+    return n;
+}
+
+/* store.get(key) -> value (a string, or a key ring), version; nil, "not
+ * found" or "store_unavailable".  May wait. */
+static int f_get(lua_State *L)
+{
+    struct slice key = vm_check_slice(L, 1);
+    luaL_argcheck(L, key.len >= 1 && key.len <= STORE_KEY_MAX, 1,
+                  "key of 1 to 400 bytes expected");
+    return wait_for(L, conn_of(L), key);
+}
+
+/* ---- writing ------------------------------------------------------------- */
+
+struct writing {
+    struct store_commit commit;
+    struct store_write writes[WRITES_MAX];
+    struct arena arena;
+    struct buf rings[WRITES_MAX];
+    struct task *task; /* NULL: it went away, the commit goes on */
+};
+
+static void writing_free(struct writing *w)
+{
+    for (unsigned i = 0; i < WRITES_MAX; i++)
+        buf_wipe(&w->rings[i]);
+    arena_free(&w->arena);
+    free(w);
+}
+
+static int push_result(lua_State *L, enum err e)
+{
+    if (e == OK) {
+        lua_pushboolean(L, true);
+        return 1;
+    }
+    return vm_fail(L, e == ERR_CONFLICT ? "conflict" : "store_unavailable");
+}
+
+static void on_committed(struct store_commit *commit)
+{
+    struct writing *w = commit->user;
+    struct task *t = w->task;
+    int n = t ? push_result(t->co, commit->result) : 0;
+    writing_free(w);
+    if (t)
+        task_resume(t, n);
+}
+
+static void leave_write(struct task *t)
+{
+    ((struct writing *)t->op)->task = NULL; /* on_committed frees it */
+}
+
+/* Raises where the list is not one; holds nothing. */
+static unsigned check_list(lua_State *L)
+{
+    luaL_checktype(L, 1, LUA_TTABLE);
+    size_t n = lua_objlen(L, 1);
+    luaL_argcheck(L, n >= 1 && n <= WRITES_MAX, 1, "1 to 16 writes expected");
+    for (int i = 1; i <= (int)n; i++) {
+        lua_rawgeti(L, 1, i);
+        luaL_checktype(L, -1, LUA_TTABLE);
+        lua_getfield(L, -1, "key");
+        struct slice key = vm_slice(L, -1);
+        luaL_argcheck(L, key.len >= 1 && key.len <= STORE_KEY_MAX, 1,
+                      "key of 1 to 400 bytes expected");
+        lua_getfield(L, -2, "value");
+        lua_getfield(L, -3, "remove");
+        bool ring = latchkey_keyring_test(L, -2) != NULL;
+        luaL_argcheck(L,
+                      lua_toboolean(L, -1) ||
+                          (is_ring(key) ? ring : vm_slice(L, -2).data != NULL),
+                      1, "value expected");
+        lua_pop(L, 4);
+    }
+    return (unsigned)n;
+}
+
+static uint64_t expiry(lua_State *L)
+{
+    lua_getfield(L, -1, "expires");
+    lua_Number at = lua_tonumber(L, -1);
+    lua_pop(L, 1);
+    return at > 0 ? (uint64_t)at : 0;
+}
+
+/* The write that the table at the top describes; checked before. */
+static void read_write(lua_State *L, struct writing *w, unsigned i)
+{
+    struct store_write *write = &w->writes[i];
+    lua_getfield(L, -1, "key");
+    write->key = arena_dup(&w->arena, vm_slice(L, -1));
+    lua_getfield(L, -2, "value");
+    struct keyring *ring = latchkey_keyring_test(L, -1);
+    if (ring) {
+        buf_reserve(&w->rings[i], sizeof *ring);
+        keyring_encode(ring, &w->rings[i]);
+        write->value = buf_slice(&w->rings[i]);
+    } else {
+        write->value = arena_dup(&w->arena, vm_slice(L, -1));
+    }
+    lua_pop(L, 2);
+    write->expires = expiry(L);
+    lua_getfield(L, -1, "remove");
+    write->remove = lua_toboolean(L, -1);
+    lua_getfield(L, -2, "expect");
+    struct slice version = vm_slice(L, -1);
+    write->check = !lua_isnil(L, -1);
+    if (write->check && version.len == sizeof write->expect)
+        memcpy(&write->expect, version.data, sizeof write->expect);
+    lua_pop(L, 2);
+}
+
+/* store.commit{ {key, value, expires = unix seconds, expect = version or
+ * false for "not there", remove = true}, ... } -> true once all of it is on
+ * disk; nil, "conflict" (nothing written) or "store_unavailable".  Waits.
+ * What was handed over is written even if the caller goes away. */
+static int f_commit(lua_State *L)
+{
+    lua_settop(L, 1);
+    unsigned n = check_list(L);
+    struct store_conn *conn = conn_of(L);
+    struct task *t = task_check(L);
+    struct writing *w = calloc(1, sizeof *w);
+    if (!w)
+        return vm_fail(L, "store_unavailable");
+    for (unsigned i = 0; i < n; i++) {
+        lua_rawgeti(L, 1, (int)i + 1);
+        read_write(L, w, i);
+        lua_pop(L, 1);
+    }
+    w->task = t;
+    w->commit.writes = w->writes;
+    w->commit.count = n;
+    w->commit.on_done = on_committed;
+    w->commit.user = w;
+    enum err e = store_put(conn, &w->commit);
+    if (e == PENDING)
+        return task_wait(t, leave_write, w);
+    writing_free(w);
+    return push_result(L, e);
+}
+
+/* store.stat() -> {engine, records, bytes, commits, batches, failures, error}
+ */
+static int f_stat(lua_State *L)
+{
+    struct store_stat s;
+    conn_of(L);
+    store_stat(api_of(L)->worker->process->store, &s);
+    const struct {
+        const char *name;
+        uint64_t value;
+    } numbers[] = { { "records", s.records }, { "bytes", s.bytes },
+                    { "commits", s.commits }, { "conflicts", s.conflicts },
+                    { "batches", s.batches }, { "failures", s.failures },
+                    { "swept", s.swept },     { "usec", s.usec } };
+    lua_createtable(L, 0, 10);
+    for (size_t i = 0; i < sizeof numbers / sizeof *numbers; i++) {
+        lua_pushnumber(L, (lua_Number)numbers[i].value);
+        lua_setfield(L, -2, numbers[i].name);
+    }
+    lua_pushstring(L, s.engine);
+    lua_setfield(L, -2, "engine");
+    lua_pushstring(L, s.error);
+    lua_setfield(L, -2, "error");
+    return 1;
+}
+
+void latchkey_store_open(struct vm *vm, lua_State *L)
+{
+    static const luaL_Reg funcs[] = { { "get", f_get },
+                                      { "commit", f_commit },
+                                      { "stat", f_stat },
+                                      { NULL, NULL } };
+    (void)L;
+    api_preload(vm, "latchkey.store", funcs);
+}

@@ -1,0 +1,184 @@
+/* ngx.c -- the table `ngx` itself: constants, status, ctx, exit. */
+#include "api/request.h"
+
+static const struct constant {
+    const char *name;
+    int value;
+} constants[] = {
+    { "OK", 0 },
+    { "ERROR", -1 },
+    { "AGAIN", -2 },
+    { "DONE", -4 },
+    { "DECLINED", -5 },
+    { "HTTP_GET", 2 },
+    { "HTTP_HEAD", 4 },
+    { "HTTP_POST", 8 },
+    { "HTTP_PUT", 16 },
+    { "HTTP_DELETE", 32 },
+    { "HTTP_MKCOL", 64 },
+    { "HTTP_COPY", 128 },
+    { "HTTP_MOVE", 256 },
+    { "HTTP_OPTIONS", 512 },
+    { "HTTP_PROPFIND", 1024 },
+    { "HTTP_PROPPATCH", 2048 },
+    { "HTTP_LOCK", 4096 },
+    { "HTTP_UNLOCK", 8192 },
+    { "HTTP_PATCH", 16384 },
+    { "HTTP_TRACE", 32768 },
+    { "HTTP_CONTINUE", 100 },
+    { "HTTP_SWITCHING_PROTOCOLS", 101 },
+    { "HTTP_OK", 200 },
+    { "HTTP_CREATED", 201 },
+    { "HTTP_ACCEPTED", 202 },
+    { "HTTP_NO_CONTENT", 204 },
+    { "HTTP_PARTIAL_CONTENT", 206 },
+    { "HTTP_SPECIAL_RESPONSE", 300 },
+    { "HTTP_MOVED_PERMANENTLY", 301 },
+    { "HTTP_MOVED_TEMPORARILY", 302 },
+    { "HTTP_SEE_OTHER", 303 },
+    { "HTTP_NOT_MODIFIED", 304 },
+    { "HTTP_TEMPORARY_REDIRECT", 307 },
+    { "HTTP_PERMANENT_REDIRECT", 308 },
+    { "HTTP_BAD_REQUEST", 400 },
+    { "HTTP_UNAUTHORIZED", 401 },
+    { "HTTP_PAYMENT_REQUIRED", 402 },
+    { "HTTP_FORBIDDEN", 403 },
+    { "HTTP_NOT_FOUND", 404 },
+    { "HTTP_NOT_ALLOWED", 405 },
+    { "HTTP_NOT_ACCEPTABLE", 406 },
+    { "HTTP_REQUEST_TIMEOUT", 408 },
+    { "HTTP_CONFLICT", 409 },
+    { "HTTP_GONE", 410 },
+    { "HTTP_UPGRADE_REQUIRED", 426 },
+    { "HTTP_TOO_MANY_REQUESTS", 429 },
+    { "HTTP_CLOSE", 444 },
+    { "HTTP_ILLEGAL", 451 },
+    { "HTTP_INTERNAL_SERVER_ERROR", 500 },
+    { "HTTP_NOT_IMPLEMENTED", 501 },
+    { "HTTP_METHOD_NOT_IMPLEMENTED", 501 },
+    { "HTTP_BAD_GATEWAY", 502 },
+    { "HTTP_SERVICE_UNAVAILABLE", 503 },
+    { "HTTP_GATEWAY_TIMEOUT", 504 },
+    { "HTTP_VERSION_NOT_SUPPORTED", 505 },
+    { "HTTP_INSUFFICIENT_STORAGE", 507 },
+};
+
+struct request *api_request_or_null(lua_State *L)
+{
+    struct task *t = task_running(L);
+    return t ? task_root(t)->owner : NULL;
+}
+
+struct request *api_request(lua_State *L)
+{
+    struct task *t = task_running(L);
+    if (!t)
+        luaL_error(L, "API disabled in the context of %s",
+                   vm_of(L)->phase ? vm_of(L)->phase : "init_by_lua*");
+    struct request *r = task_root(t)->owner;
+    if (!r)
+        luaL_error(L, "API disabled in the context of %s", t->context);
+    return r;
+}
+
+/* ngx.exit(status): 0 (and DECLINED) goes on to the next phase, 200 and up
+ * ends the request. */
+static int f_exit(lua_State *L)
+{
+    int status = (int)luaL_checkinteger(L, 1);
+    struct task *t = task_check(L);
+    struct request *r = task_root(t)->owner;
+    if (r && r->headers_sent && status >= 300 && status != r->status) {
+        struct buf text = { 0 };
+        buf_addf(&text,
+                 "attempt to set status %d via ngx.exit after sending out "
+                 "the response status %d",
+                 status, r->status);
+        request_log(r, LOG_ERR, buf_slice(&text));
+        buf_free(&text);
+        status = r->status;
+    }
+    if (r)
+        r->exit_status = status < 0 ? (status == -5 ? 0 : 500) : status;
+    return task_unwind(t);
+}
+
+static int get_ctx(lua_State *L, struct request *r)
+{
+    if (r->ctx_ref == LUA_NOREF) {
+        lua_newtable(L);
+        lua_pushvalue(L, -1);
+        r->ctx_ref = luaL_ref(L, LUA_REGISTRYINDEX);
+    } else {
+        lua_rawgeti(L, LUA_REGISTRYINDEX, r->ctx_ref);
+    }
+    return 1;
+}
+
+static int set_ctx(lua_State *L, struct request *r)
+{
+    luaL_checktype(L, 3, LUA_TTABLE);
+    luaL_unref(L, LUA_REGISTRYINDEX, r->ctx_ref);
+    lua_pushvalue(L, 3);
+    r->ctx_ref = luaL_ref(L, LUA_REGISTRYINDEX);
+    return 0;
+}
+
+static int set_status(lua_State *L, struct request *r)
+{
+    int status = (int)luaL_checkinteger(L, 3);
+    if (r->headers_sent) {
+        request_log(r, LOG_ERR,
+                    SLICE("attempt to set ngx.status after sending out "
+                          "response headers"));
+        return 0;
+    }
+    r->status = status;
+    return 0;
+}
+
+/* ngx.status, ngx.ctx and the like; anything else is nil. */
+static int f_index(lua_State *L)
+{
+    struct slice name = vm_slice(L, 2);
+    if (slice_eq(name, SLICE("ctx")))
+        return get_ctx(L, api_request(L));
+    if (slice_eq(name, SLICE("status")))
+        lua_pushinteger(L, api_request(L)->status);
+    else if (slice_eq(name, SLICE("headers_sent")))
+        lua_pushboolean(L, api_request(L)->headers_sent);
+    else if (slice_eq(name, SLICE("is_subrequest")))
+        lua_pushboolean(L, false);
+    else
+        lua_pushnil(L);
+    return 1;
+}
+
+static int f_newindex(lua_State *L)
+{
+    struct slice name = vm_slice(L, 2);
+    if (slice_eq(name, SLICE("ctx")))
+        return set_ctx(L, api_request(L));
+    if (slice_eq(name, SLICE("status")))
+        return set_status(L, api_request(L));
+    lua_rawset(L, 1);
+    return 0;
+}
+
+void ngx_open(struct vm *vm, lua_State *L)
+{
+    static const luaL_Reg funcs[] = { { "exit", f_exit }, { NULL, NULL } };
+    static const luaL_Reg meta[] = { { "__index", f_index },
+                                     { "__newindex", f_newindex },
+                                     { NULL, NULL } };
+    for (size_t i = 0; i < sizeof constants / sizeof *constants; i++) {
+        lua_pushinteger(L, constants[i].value);
+        lua_setfield(L, -2, constants[i].name);
+    }
+    lua_pushlightuserdata(L, NULL);
+    lua_setfield(L, -2, "null");
+    vm_register(vm, L, funcs);
+    lua_createtable(L, 0, 2);
+    vm_register(vm, L, meta);
+    lua_setmetatable(L, -2);
+}

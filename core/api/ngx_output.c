@@ -1,0 +1,169 @@
+/* ngx_output.c -- ngx.say, print, flush, eof, send_headers, redirect. */
+#include "api/request.h"
+#include <stdio.h>
+
+/* Appends one argument as OpenResty writes it; false: not printable. */
+static bool add_value(lua_State *L, int index, struct buf *out)
+{
+    switch (lua_type(L, index)) {
+    case LUA_TSTRING:
+    case LUA_TNUMBER: {
+        lua_pushvalue(L, index); /* tolstring would change a number in place */
+        buf_add(out, vm_slice(L, -1));
+        lua_pop(L, 1);
+        return true;
+    }
+    case LUA_TNIL:
+        buf_add(out, SLICE("nil"));
+        return true;
+    case LUA_TBOOLEAN:
+        buf_add(out, lua_toboolean(L, index) ? SLICE("true") : SLICE("false"));
+        return true;
+    case LUA_TLIGHTUSERDATA:
+        buf_add(out, SLICE("null"));
+        return lua_touserdata(L, index) == NULL;
+    default:
+        return false;
+    }
+}
+
+/* Why a table cannot be printed, or NULL: an array of printable things. */
+static const char *add_table(lua_State *L, int index, struct buf *out)
+{
+    int n = (int)lua_objlen(L, index);
+    if (!lua_checkstack(L, 4))
+        return "table nested too deeply";
+    for (int i = 1; i <= n; i++) {
+        const char *fault = NULL;
+        lua_rawgeti(L, index, i);
+        if (lua_istable(L, -1))
+            fault = add_table(L, lua_gettop(L), out);
+        else if (!add_value(L, lua_gettop(L), out))
+            fault = "bad data type found";
+        lua_pop(L, 1);
+        if (fault)
+            return fault;
+    }
+    return NULL;
+}
+
+static bool is_array(lua_State *L, int index)
+{
+    bool array = true;
+    lua_pushnil(L);
+    while (array && lua_next(L, index)) {
+        lua_pop(L, 1);
+        array = lua_type(L, -1) == LUA_TNUMBER;
+        if (!array)
+            lua_pop(L, 1);
+    }
+    return array;
+}
+
+static int write_out(lua_State *L, bool newline)
+{
+    struct request *r = api_request(L);
+    int n = lua_gettop(L);
+    if (r->eof)
+        return vm_fail(L, "seen eof");
+    size_t start = r->output.len;
+    for (int i = 1; i <= n; i++) {
+        const char *fault = NULL;
+        if (lua_istable(L, i))
+            fault = is_array(L, i) ? add_table(L, i, &r->output)
+                                   : "non-array table found";
+        else if (!add_value(L, i, &r->output))
+            fault = lua_pushfstring(
+                L,
+                "string, number, boolean, nil, ngx.null, or array table "
+                "expected, but got %s",
+                lua_typename(L, lua_type(L, i)));
+        if (fault) {
+            r->output.len = start;
+            return luaL_argerror(L, i, fault);
+        }
+    }
+    if (newline)
+        buf_add_char(&r->output, '\n');
+    r->headers_sent = true;
+    if (!r->status)
+        r->status = 200;
+    lua_pushinteger(L, 1);
+    return 1;
+}
+
+static int f_say(lua_State *L)
+{
+    return write_out(L, true);
+}
+
+static int f_print(lua_State *L)
+{
+    return write_out(L, false);
+}
+
+/* What is output leaves when the request ends, so there is nothing to wait
+ * for yet. */
+static int f_flush(lua_State *L)
+{
+    struct request *r = api_request(L);
+    if (r->eof)
+        return vm_fail(L, "seen eof");
+    r->headers_sent = true;
+    if (!r->status)
+        r->status = 200;
+    lua_pushinteger(L, 1);
+    return 1;
+}
+
+static int f_eof(lua_State *L)
+{
+    struct request *r = api_request(L);
+    if (r->eof)
+        return vm_fail(L, "seen eof");
+    r->headers_sent = r->eof = true;
+    request_finish(r, r->status ? r->status : 200);
+    lua_pushinteger(L, 1);
+    return 1;
+}
+
+static int f_send_headers(lua_State *L)
+{
+    return f_flush(L);
+}
+
+/* ngx.redirect(uri, status = 302) */
+static int f_redirect(lua_State *L)
+{
+    struct slice uri = vm_check_slice(L, 1);
+    int status = (int)luaL_optinteger(L, 2, 302);
+    if (!((status >= 301 && status <= 303) || status == 307 || status == 308))
+        return luaL_error(L, "only ngx.HTTP_MOVED_TEMPORARILY, "
+                             "ngx.HTTP_MOVED_PERMANENTLY, "
+                             "ngx.HTTP_PERMANENT_REDIRECT, "
+                             "ngx.HTTP_SEE_OTHER, and "
+                             "ngx.HTTP_TEMPORARY_REDIRECT are allowed");
+    for (size_t i = 0; i < uri.len; i++)
+        if ((unsigned char)uri.data[i] < 0x20 || uri.data[i] == 0x7f)
+            return luaL_error(L, "unsafe byte in the redirect uri");
+    struct task *t = task_check(L);
+    struct request *r = api_request(L);
+    if (r->headers_sent)
+        return luaL_error(L, "attempt to call ngx.redirect after sending out "
+                             "the headers");
+    request_set_header(r, SLICE("Location"), uri, true);
+    r->exit_status = status;
+    return task_unwind(t);
+}
+
+void ngx_output_open(struct vm *vm, lua_State *L)
+{
+    static const luaL_Reg funcs[] = { { "say", f_say },
+                                      { "print", f_print },
+                                      { "flush", f_flush },
+                                      { "eof", f_eof },
+                                      { "send_headers", f_send_headers },
+                                      { "redirect", f_redirect },
+                                      { NULL, NULL } };
+    vm_register(vm, L, funcs);
+}

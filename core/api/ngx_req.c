@@ -1,0 +1,347 @@
+/* ngx_req.c -- ngx.req: method, uri, headers, arguments and body. */
+#include "api/request.h"
+#include "base/clock.h"
+#include "base/text.h"
+#include "base/uri.h"
+
+enum { ARGS_MAX = 100 };
+
+static const struct method {
+    const char *name;
+    int number;
+} methods[] = {
+    { "GET", 2 },         { "HEAD", 4 },         { "POST", 8 },
+    { "PUT", 16 },        { "DELETE", 32 },      { "MKCOL", 64 },
+    { "COPY", 128 },      { "MOVE", 256 },       { "OPTIONS", 512 },
+    { "PROPFIND", 1024 }, { "PROPPATCH", 2048 }, { "LOCK", 4096 },
+    { "UNLOCK", 8192 },   { "PATCH", 16384 },    { "TRACE", 32768 },
+};
+
+static int f_get_method(lua_State *L)
+{
+    vm_push(L, api_request(L)->method);
+    return 1;
+}
+
+static int f_set_method(lua_State *L)
+{
+    int number = (int)luaL_checkinteger(L, 1);
+    struct request *r = api_request(L);
+    for (size_t i = 0; i < sizeof methods / sizeof *methods; i++) {
+        if (methods[i].number == number) {
+            r->method = slice_str(methods[i].name);
+            return 0;
+        }
+    }
+    return luaL_error(L, "unsupported HTTP method: %d", number);
+}
+
+static int f_http_version(lua_State *L)
+{
+    struct slice v = api_request(L)->http->version;
+    if (slice_eq(v, SLICE("HTTP/1.0")))
+        lua_pushnumber(L, 1.0);
+    else if (slice_eq(v, SLICE("HTTP/1.1")))
+        lua_pushnumber(L, 1.1);
+    else
+        lua_pushnil(L);
+    return 1;
+}
+
+/* The head as it came, but for MHD's folding: line, headers, empty line. */
+static int f_raw_header(lua_State *L)
+{
+    struct request *r = api_request(L);
+    struct buf out = { 0 };
+    if (!lua_toboolean(L, 1))
+        buf_addf(&out, "%.*s %.*s %.*s\r\n", SLICE_FMT(r->http->method),
+                 SLICE_FMT(r->http->uri), SLICE_FMT(r->http->version));
+    for (unsigned i = 0; i < r->http->header_count; i++)
+        buf_addf(&out, "%.*s: %.*s\r\n", SLICE_FMT(r->http->headers[i].name),
+                 SLICE_FMT(r->http->headers[i].value));
+    buf_add(&out, SLICE("\r\n"));
+    vm_push(L, buf_slice(&out));
+    buf_free(&out);
+    return 1;
+}
+
+static int f_start_time(lua_State *L)
+{
+    lua_pushnumber(L, (lua_Number)api_request(L)->http->started / 1000);
+    return 1;
+}
+
+static int f_is_internal(lua_State *L)
+{
+    lua_pushboolean(L, api_request(L)->internal);
+    return 1;
+}
+
+/* t[name] = value; a second value makes a table of all. The table is at
+ * index t, name and value on top (popped). */
+static void put_again(lua_State *L, int t)
+{
+    lua_pushvalue(L, -2);
+    lua_rawget(L, t);
+    if (lua_isnil(L, -1)) {
+        lua_pop(L, 1);
+        lua_rawset(L, t);
+    } else if (lua_istable(L, -1)) {
+        lua_insert(L, -2);
+        lua_rawseti(L, -2, (int)lua_objlen(L, -2) + 1);
+        lua_pop(L, 2);
+    } else {
+        lua_createtable(L, 4, 0); /* name new old list */
+        lua_insert(L, -3);        /* name list new old */
+        lua_rawseti(L, -3, 1);
+        lua_rawseti(L, -2, 2);
+        lua_rawset(L, t);
+    }
+}
+
+/* ngx.req.get_headers(max = 100, raw = false): names in lower case, found
+ * under any spelling. */
+static int f_get_headers(lua_State *L)
+{
+    int max = (int)luaL_optinteger(L, 1, ARGS_MAX);
+    bool raw = lua_toboolean(L, 2);
+    struct request *r = api_request(L);
+    lua_settop(L, 2);
+    lua_createtable(L, 0, (int)r->header_count);
+    for (unsigned i = 0; i < r->header_count; i++) {
+        if (max > 0 && i >= (unsigned)max)
+            break;
+        struct slice name = r->headers[i].name;
+        luaL_Buffer lower;
+        luaL_buffinit(L, &lower);
+        for (size_t k = 0; k < name.len; k++) {
+            char c = name.data[k];
+            luaL_addchar(&lower,
+                         !raw && c >= 'A' && c <= 'Z' ? (char)(c | 0x20) : c);
+        }
+        luaL_pushresult(&lower);
+        vm_push(L, r->headers[i].value);
+        put_again(L, 3);
+    }
+    if (!raw) {
+        lua_getfield(L, LUA_REGISTRYINDEX, "latchkey.headers");
+        lua_setmetatable(L, 3);
+    }
+    if (max > 0 && r->header_count > (unsigned)max) {
+        lua_pushliteral(L, "truncated");
+        return 2;
+    }
+    return 1;
+}
+
+/* __index of that table: X_Request_ID is x-request-id. */
+static int f_find_header(lua_State *L)
+{
+    struct slice name = vm_check_slice(L, 2);
+    luaL_Buffer lower;
+    luaL_buffinit(L, &lower);
+    for (size_t k = 0; k < name.len; k++) {
+        char c = name.data[k];
+        luaL_addchar(&lower, c == '_'               ? '-'
+                             : c >= 'A' && c <= 'Z' ? (char)(c | 0x20)
+                                                    : c);
+    }
+    luaL_pushresult(&lower);
+    lua_rawget(L, 1);
+    return 1;
+}
+
+static void remove_header(struct request *r, struct slice name)
+{
+    unsigned kept = 0;
+    for (unsigned i = 0; i < r->header_count; i++)
+        if (!slice_eq_nocase(r->headers[i].name, name))
+            r->headers[kept++] = r->headers[i];
+    r->header_count = kept;
+}
+
+static void add_header(struct request *r, struct slice name, struct slice value)
+{
+    struct arena *arena = &r->http->arena;
+    if (r->header_count == r->header_cap) {
+        unsigned cap = r->header_cap * 2 + 8;
+        struct http_header *more = arena_alloc(arena, cap * sizeof *more);
+        if (!more)
+            return;
+        memcpy(more, r->headers, r->header_count * sizeof *more);
+        r->headers = more;
+        r->header_cap = cap;
+    }
+    r->headers[r->header_count++] =
+        (struct http_header){ arena_dup(arena, name), arena_dup(arena, value) };
+}
+
+static int f_set_header(lua_State *L)
+{
+    struct slice name = vm_check_slice(L, 1);
+    struct request *r = api_request(L);
+    if (!lua_istable(L, 2) && !lua_isnoneornil(L, 2))
+        luaL_checkstring(L, 2);
+    remove_header(r, name);
+    if (lua_istable(L, 2)) {
+        int n = (int)lua_objlen(L, 2);
+        for (int i = 1; i <= n; i++) {
+            lua_rawgeti(L, 2, i);
+            add_header(r, name, vm_slice(L, -1));
+            lua_pop(L, 1);
+        }
+    } else if (!lua_isnoneornil(L, 2)) {
+        add_header(r, name, vm_slice(L, 2));
+    }
+    return 0;
+}
+
+static int f_clear_header(lua_State *L)
+{
+    remove_header(api_request(L), vm_check_slice(L, 1));
+    return 0;
+}
+
+static void push_decoded(lua_State *L, struct slice s)
+{
+    struct buf out = { 0 };
+    text_unescape_uri(&out, s, true);
+    vm_push(L, buf_slice(&out));
+    buf_free(&out);
+}
+
+/* Pushes the table of "a=1&b&a=2": strings, true where there is no '=',
+ * tables for names that come again. */
+static int push_args(lua_State *L, struct slice text, int max)
+{
+    struct slice name, value;
+    int count = 0;
+    lua_newtable(L);
+    int t = lua_gettop(L);
+    while (text_query_next(&text, &name, &value)) {
+        if (max > 0 && ++count > max) {
+            lua_pushliteral(L, "truncated");
+            return 2;
+        }
+        push_decoded(L, name);
+        if (value.data)
+            push_decoded(L, value);
+        else
+            lua_pushboolean(L, true);
+        put_again(L, t);
+    }
+    return 1;
+}
+
+static int f_get_uri_args(lua_State *L)
+{
+    int max = (int)luaL_optinteger(L, 1, ARGS_MAX);
+    return push_args(L, api_request(L)->args, max);
+}
+
+static int f_get_post_args(lua_State *L)
+{
+    int max = (int)luaL_optinteger(L, 1, ARGS_MAX);
+    return push_args(L, api_request(L)->body, max);
+}
+
+static int f_set_uri(lua_State *L)
+{
+    struct slice uri = vm_check_slice(L, 1);
+    struct request *r = api_request(L);
+    if (!uri.len)
+        return luaL_error(L, "attempt to use zero-length uri");
+    if (lua_toboolean(L, 2))
+        return luaL_error(L, "API disabled in the context of %s",
+                          r->task->context);
+    r->uri = arena_dup(&r->http->arena, uri);
+    return 0;
+}
+
+/* A string as it is, or a table through ngx.encode_args. */
+static int f_set_uri_args(lua_State *L)
+{
+    struct request *r = api_request(L);
+    if (lua_istable(L, 1)) {
+        lua_getglobal(L, "ngx");
+        lua_getfield(L, -1, "encode_args");
+        lua_pushvalue(L, 1);
+        lua_call(L, 1, 1);
+    } else {
+        luaL_checkstring(L, 1);
+        lua_pushvalue(L, 1);
+    }
+    r->args = arena_dup(&r->http->arena, vm_slice(L, -1));
+    return 0;
+}
+
+/* The body is there already when a script runs. */
+static int f_read_body(lua_State *L)
+{
+    api_request(L);
+    return 0;
+}
+
+static int f_discard_body(lua_State *L)
+{
+    api_request(L)->body = SLICE_NONE;
+    return 0;
+}
+
+static int f_get_body_data(lua_State *L)
+{
+    struct request *r = api_request(L);
+    if (!r->body.len) {
+        lua_pushnil(L);
+        return 1;
+    }
+    vm_push(L, r->body);
+    return 1;
+}
+
+/* Bodies stay in memory. */
+static int f_get_body_file(lua_State *L)
+{
+    api_request(L);
+    lua_pushnil(L);
+    return 1;
+}
+
+static int f_set_body_data(lua_State *L)
+{
+    struct slice body = vm_check_slice(L, 1);
+    struct request *r = api_request(L);
+    r->body = arena_dup(&r->http->arena, body);
+    return 0;
+}
+
+void ngx_req_open(struct vm *vm, lua_State *L)
+{
+    static const luaL_Reg funcs[] = { { "get_method", f_get_method },
+                                      { "set_method", f_set_method },
+                                      { "http_version", f_http_version },
+                                      { "raw_header", f_raw_header },
+                                      { "start_time", f_start_time },
+                                      { "is_internal", f_is_internal },
+                                      { "get_headers", f_get_headers },
+                                      { "set_header", f_set_header },
+                                      { "clear_header", f_clear_header },
+                                      { "get_uri_args", f_get_uri_args },
+                                      { "get_query_args", f_get_uri_args },
+                                      { "get_post_args", f_get_post_args },
+                                      { "set_uri", f_set_uri },
+                                      { "set_uri_args", f_set_uri_args },
+                                      { "read_body", f_read_body },
+                                      { "discard_body", f_discard_body },
+                                      { "get_body_data", f_get_body_data },
+                                      { "get_body_file", f_get_body_file },
+                                      { "set_body_data", f_set_body_data },
+                                      { NULL, NULL } };
+    lua_newtable(L);
+    vm_register(vm, L, funcs);
+    lua_setfield(L, -2, "req");
+    lua_createtable(L, 0, 1);
+    vm_push_function(vm, L, f_find_header);
+    lua_setfield(L, -2, "__index");
+    lua_setfield(L, LUA_REGISTRYINDEX, "latchkey.headers");
+}

@@ -1,0 +1,449 @@
+/* request.c -- one HTTP request: from its head to its answer. */
+#include "api/request.h"
+#include "base/clock.h"
+#include "base/log.h"
+#include "base/log_file.h"
+#include "base/uri.h"
+#include "base/version.h"
+#include "conf/location.h"
+#include "conf/server.h"
+#include <stdlib.h>
+
+enum { STATUS_DROP = 444, HTTP_OK = 200 };
+
+static void run_phase(struct request *r, enum conf_phase phase);
+
+void request_log_tail(const struct request *r, struct buf *out)
+{
+    struct slice path, query;
+    uri_split(r->http->uri, &path, &query); /* the query is never logged */
+    struct slice address = http_conn_address(r->http);
+    struct slice host = request_header(r, SLICE("Host"));
+    buf_addf(out, ", client: %.*s, server: %.*s, request: \"%.*s %.*s %.*s\"",
+             SLICE_FMT(address), SLICE_FMT(r->server->name),
+             SLICE_FMT(r->http->method), SLICE_FMT(path),
+             SLICE_FMT(r->http->version));
+    if (host.data)
+        buf_addf(out, ", host: \"%.*s\"", SLICE_FMT(host));
+}
+
+void request_log(const struct request *r, enum log_level level,
+                 struct slice text)
+{
+    struct buf tail = { 0 };
+    request_log_tail(r, &tail);
+    log_line(level, http_conn_number(r->http), text, buf_slice(&tail));
+    buf_free(&tail);
+}
+
+struct slice request_header(const struct request *r, struct slice name)
+{
+    for (unsigned i = 0; i < r->header_count; i++)
+        if (slice_eq_nocase(r->headers[i].name, name))
+            return r->headers[i].value;
+    return SLICE_NONE;
+}
+
+/* ---- the answer --------------------------------------------------------- */
+
+static void remove_header(struct request *r, struct slice name)
+{
+    unsigned kept = 0;
+    for (unsigned i = 0; i < r->out_count; i++)
+        if (!slice_eq_nocase(r->out[i].name, name))
+            r->out[kept++] = r->out[i];
+    r->out_count = kept;
+}
+
+static bool more_room(struct request *r)
+{
+    unsigned cap = r->out_cap ? r->out_cap * 2 : 8;
+    struct http_header *out = arena_alloc(&r->http->arena, cap * sizeof *out);
+    if (!out)
+        return false;
+    if (r->out_count)
+        memcpy(out, r->out, r->out_count * sizeof *out);
+    r->out = out;
+    r->out_cap = cap;
+    return true;
+}
+
+void request_set_header(struct request *r, struct slice name,
+                        struct slice value, bool replace)
+{
+    if (replace)
+        remove_header(r, name);
+    if (!value.data || (r->out_count == r->out_cap && !more_room(r)))
+        return;
+    r->out[r->out_count++] =
+        (struct http_header){ arena_dup(&r->http->arena, name),
+                              arena_dup(&r->http->arena, value) };
+}
+
+struct slice request_out_header(const struct request *r, struct slice name)
+{
+    for (unsigned i = 0; i < r->out_count; i++)
+        if (slice_eq_nocase(r->out[i].name, name))
+            return r->out[i].value;
+    return SLICE_NONE;
+}
+
+/* add_header without `always` is for these (ngx_http_headers_module). */
+static bool takes_added_headers(int status)
+{
+    return status == 200 || status == 201 || status == 204 || status == 206 ||
+           (status >= 301 && status <= 304) || status == 307 || status == 308;
+}
+
+static void add_configured_headers(struct request *r)
+{
+    const struct conf_location *at = r->location;
+    for (unsigned i = 0; i < at->nheaders; i++) {
+        const struct conf_header *h = &at->headers[i];
+        struct buf value = { 0 };
+        if (!h->always && !takes_added_headers(r->status))
+            continue;
+        variable_render(r, &h->value, &value);
+        if (value.len)
+            request_set_header(r, h->name, buf_slice(&value), false);
+        buf_free(&value);
+    }
+}
+
+static void add_standard_headers(struct request *r)
+{
+    static const struct slice type = { "Content-Type", 12 };
+    bool has_body = r->output.len || r->fd > 0;
+    if (has_body && !request_out_header(r, type).data)
+        request_set_header(r, type, r->location->default_type, false);
+    if (!request_out_header(r, SLICE("Server")).data)
+        request_set_header(r, SLICE("Server"),
+                           r->location->server_tokens == CONF_TOKENS_OFF
+                               ? SLICE("latchkey")
+                               : SLICE("latchkey/" VERSION),
+                           false);
+    add_configured_headers(r);
+}
+
+static bool may_have_body(int status)
+{
+    return status >= 200 && status != 204 && status != 304;
+}
+
+static void send_reply(struct request *r)
+{
+    const struct conf_location *at = r->location;
+    add_standard_headers(r);
+    bool length_told =
+        request_out_header(r, SLICE("Content-Length")).data != NULL;
+    remove_header(r, SLICE("Content-Length")); /* counted anew below us */
+    struct slice connection = request_out_header(r, SLICE("Connection"));
+    bool close = slice_eq_nocase(connection, SLICE("close"));
+    r->http->keepalive_msec = close ? 0 : at->keepalive_timeout;
+    r->http->keepalive_requests = (unsigned)at->keepalive_requests;
+    remove_header(r, SLICE("Connection"));
+    struct http_reply reply = { .status = r->status,
+                                .headers = r->out,
+                                .count = r->out_count,
+                                .fd = r->fd,
+                                .fd_size = r->fd_size,
+                                .chunked = !length_told && r->headers_sent &&
+                                           may_have_body(r->status) };
+    if (may_have_body(r->status))
+        reply.body = r->output;
+    else
+        buf_free(&r->output);
+    r->output = (struct buf){ 0 };
+    r->fd = 0;
+    r->replied = true;
+    http_reply(r->http, &reply);
+}
+
+void request_finish(struct request *r, int status)
+{
+    if (r->replied || r->gone)
+        return;
+    if (status == STATUS_DROP) {
+        r->replied = true;
+        http_drop(r->http);
+        return;
+    }
+    bool empty = !r->headers_sent && r->fd <= 0;
+    if (empty && status >= 300) {
+        r->status = status;
+        errorpage_fill(r, status);
+    } else if (!r->status) {
+        r->status = status >= HTTP_OK ? status : HTTP_OK;
+    }
+    send_reply(r);
+}
+
+/* ---- phases ------------------------------------------------------------- */
+
+static void log_abort(struct request *r, struct task *t)
+{
+    const char *why = lua_tostring(t->co, -1);
+    struct buf text = { 0 };
+    buf_addf(&text, "lua entry thread aborted: runtime error: %s\n",
+             why ? why : "unknown reason");
+    luaL_traceback(t->vm->L, t->co, NULL, 0);
+    buf_addf(&text, "stack traceback:\ncoroutine 0:%s",
+             lua_tostring(t->vm->L, -1) + strlen("stack traceback:"));
+    lua_pop(t->vm->L, 1);
+    request_log(r, LOG_ERR, buf_slice(&text));
+    buf_free(&text);
+}
+
+static void on_phase_done(struct task *t, bool ok)
+{
+    struct request *r = t->owner;
+    r->task = NULL;
+    if (!ok) {
+        log_abort(r, t);
+        request_finish(r, 500);
+    } else if (r->exit_status >= HTTP_OK || r->phase == CONF_CONTENT ||
+               r->eof) {
+        request_finish(r, r->exit_status);
+    } else {
+        r->exit_status = -1;
+        run_phase(r, r->phase + 1);
+    }
+}
+
+static void refuse_code(struct request *r, enum err e)
+{
+    request_log(r, LOG_ERR, slice_str(err_text()));
+    request_finish(r, e == ERR_NOT_FOUND ? 404 : 500);
+}
+
+static void run_code(struct request *r, const struct conf_code *code)
+{
+    static const char *const contexts[CONF_PHASES] = {
+        "rewrite_by_lua*",       "access_by_lua*",      "content_by_lua*",
+        "header_filter_by_lua*", "body_filter_by_lua*", "log_by_lua*"
+    };
+    struct buf path = { 0 };
+    if (code->is_file)
+        variable_render(r, &code->path, &path);
+    enum err e = api_push_code(r->api, code, buf_str(&path),
+                               r->location->lua_code_cache);
+    buf_free(&path);
+    struct vm *vm = r->api->vm;
+    struct task *t = e == OK ? task_new(vm, vm->L, 0) : NULL;
+    if (!t) {
+        refuse_code(r, e);
+        return;
+    }
+    t->owner = r;
+    t->context = contexts[r->phase];
+    t->on_done = on_phase_done;
+    r->task = t;
+    task_start(t);
+}
+
+static void return_text(struct request *r, const struct conf_op *op)
+{
+    struct buf text = { 0 };
+    variable_render(r, &op->text, &text);
+    if (op->status >= 301 && op->status <= 308 && op->status != 304) {
+        request_set_header(r, SLICE("Location"), buf_slice(&text), true);
+        buf_free(&text);
+        request_finish(r, (int)op->status);
+        return;
+    }
+    r->status = (int)op->status;
+    r->output = text;
+    request_set_header(r, SLICE("Content-Length"), SLICE("0"), true);
+    r->headers_sent = true;
+    request_finish(r, (int)op->status);
+}
+
+/* True: the request is answered. */
+static bool run_ops(struct request *r)
+{
+    for (const struct conf_op *op = r->location->ops; op; op = op->next) {
+        if (op->kind == CONF_RETURN && !op->has_text) {
+            request_finish(r, (int)op->status);
+            return true;
+        }
+        if (op->kind == CONF_RETURN) {
+            return_text(r, op);
+            return true;
+        }
+        struct buf value = { 0 };
+        variable_render(r, &op->text, &value);
+        if (op->variable >= 0)
+            r->variables[op->variable] =
+                arena_dup(&r->http->arena, buf_slice(&value));
+        else
+            variable_set(r, op->name, buf_slice(&value));
+        buf_free(&value);
+    }
+    return false;
+}
+
+/* From phase on, until one waits or answers. */
+static void run_phase(struct request *r, enum conf_phase phase)
+{
+    r->phase = phase;
+    if (phase == CONF_REWRITE && run_ops(r))
+        return;
+    while (r->phase < CONF_CONTENT && !r->location->code[r->phase])
+        r->phase++;
+    if (r->location->code[r->phase])
+        run_code(r, r->location->code[r->phase]);
+    else
+        static_serve(r);
+}
+
+/* ---- the head ----------------------------------------------------------- */
+
+static void set_captures(struct request *r, const struct conf_pattern *p,
+                         struct slice subject, unsigned pairs)
+{
+    r->captures = pairs < REQUEST_CAPTURES ? pairs : REQUEST_CAPTURES;
+    r->captured = arena_dup(&r->http->arena, subject);
+    for (unsigned i = 0; p && i < p->nnamed; i++) {
+        unsigned g = p->named[i].group;
+        if (g < r->captures && r->ovector[2 * g] != REGEX_UNSET)
+            r->variables[p->named[i].variable->index] =
+                SLICE_OF(r->captured.data + r->ovector[2 * g],
+                         r->ovector[2 * g + 1] - r->ovector[2 * g]);
+    }
+}
+
+static void find_server(struct request *r)
+{
+    const struct conf_listen *listen = http_listen_tag(r->http->listen);
+    /* the sockets outlive a reload, the configuration does not */
+    const struct conf_listen *now = r->api->conf->listens;
+    while (now && strcmp(now->address, listen->address))
+        now = now->next;
+    const struct conf_server_name *name = NULL;
+    unsigned pairs = 0;
+    struct slice host = http_header(r->http, SLICE("Host"));
+    r->server =
+        server_find(now ? now : listen, host, r->ovector, &pairs, &name);
+    if (pairs)
+        set_captures(r, &name->pattern, host, pairs);
+}
+
+static void find_location(struct request *r)
+{
+    unsigned pairs = REQUEST_CAPTURES;
+    r->location = location_find(r->server, r->uri, r->ovector, &pairs);
+    if (pairs)
+        set_captures(r, &r->location->pattern, r->uri, pairs);
+}
+
+static void copy_headers(struct request *r)
+{
+    bool underscores = r->server->underscores_in_headers;
+    struct http_request *http = r->http;
+    r->header_cap = http->header_count + 8;
+    r->headers = arena_alloc(&http->arena, r->header_cap * sizeof *r->headers);
+    for (unsigned i = 0; r->headers && i < http->header_count; i++) {
+        struct slice name = http->headers[i].name;
+        if (underscores || slice_find(name, '_') == name.len)
+            r->headers[r->header_count++] = http->headers[i];
+    }
+}
+
+static void read_uri(struct request *r)
+{
+    struct slice path;
+    struct buf uri = { 0 };
+    uri_split(r->http->uri, &path, &r->args);
+    if (uri_normalize(&uri, path) != OK && !r->http->fault)
+        r->http->fault = 400;
+    r->uri =
+        r->http->fault ? path : arena_dup(&r->http->arena, buf_slice(&uri));
+    buf_free(&uri);
+}
+
+static void on_headers(struct http_request *http, void *user)
+{
+    struct api *api = *(struct api **)user;
+    struct request *r = arena_alloc(&http->arena, sizeof *r);
+    if (!r)
+        return;
+    http->user = r;
+    r->http = http;
+    r->api = api;
+    r->method = http->method;
+    r->exit_status = -1;
+    r->ctx_ref = LUA_NOREF;
+    vm_hold(api->vm);
+    r->variables = arena_alloc(&http->arena, (api->conf->nvariables + 1) *
+                                                 sizeof *r->variables);
+    find_server(r);
+    copy_headers(r);
+    read_uri(r);
+    find_location(r);
+    uint64_t max = r->location->client_max_body_size;
+    http->max_body = max && max < SIZE_MAX / 4 ? (size_t)max : SIZE_MAX / 4;
+}
+
+static void on_request(struct http_request *http, void *user)
+{
+    (void)user;
+    struct request *r = http->user;
+    if (!r) {
+        http_drop(http);
+        return;
+    }
+    r->body = buf_slice(&http->body);
+    int fault = http->fault;
+    if (!fault && atomic_load(&r->api->worker->process->draining))
+        fault = 503;
+    if (!fault && r->location->internal)
+        fault = 404;
+    if (fault)
+        request_finish(r, fault);
+    else
+        run_phase(r, CONF_REWRITE);
+}
+
+static void on_gone(struct http_request *http, void *user)
+{
+    (void)user;
+    struct request *r = http->user;
+    r->gone = true;
+    struct task *t = r->task;
+    r->task = NULL;
+    if (t)
+        task_cancel(t);
+}
+
+static void access_log(struct request *r)
+{
+    for (const struct conf_access_log *log = r->location->access_log; log;
+         log = log->next) {
+        struct log_file *file;
+        struct buf line = { 0 };
+        if (log_file_open(&file, log->path) != OK)
+            continue;
+        variable_render(r, &log->format->text, &line);
+        buf_add_char(&line, '\n');
+        log_file_write(file, buf_slice(&line));
+        buf_free(&line);
+    }
+}
+
+static void on_end(struct http_request *http, void *user)
+{
+    (void)user;
+    struct request *r = http->user;
+    if (!r)
+        return;
+    if (r->task)
+        on_gone(http, user);
+    r->status = http->status ? http->status : 499;
+    access_log(r);
+    buf_free(&r->output);
+    luaL_unref(r->api->vm->L, LUA_REGISTRYINDEX, r->ctx_ref);
+    vm_release(r->api->vm);
+}
+
+const struct http_events request_events = { on_headers, on_request, on_gone,
+                                            on_end };

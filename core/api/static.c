@@ -1,0 +1,115 @@
+/* static.c -- files under root or alias, with index. */
+#include "api/request.h"
+#include "base/clock.h"
+#include <errno.h>
+#include <fcntl.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+/* The normalized uri has no "..", so it stays below the root. */
+static bool file_path(struct request *r, struct slice uri, struct buf *out)
+{
+    const struct conf_location *at = r->location;
+    variable_render(r, &at->root, out);
+    struct slice rest = uri;
+    if (at->alias && at->kind != CONF_REGEX)
+        rest = slice_from(uri, at->name.len);
+    else if (at->alias)
+        rest = SLICE("");
+    buf_add(out, rest);
+    return buf_str(out) && strlen(out->data) == out->len;
+}
+
+static int status_of(int error)
+{
+    return error == EACCES                                                ? 403
+           : error == ENOENT || error == ENOTDIR || error == ENAMETOOLONG ? 404
+                                                                          : 500;
+}
+
+static void redirect_to_folder(struct request *r)
+{
+    struct slice query = r->args;
+    char *to = arena_printf(&r->http->arena, "%.*s/%s%.*s", SLICE_FMT(r->uri),
+                            query.len ? "?" : "", SLICE_FMT(query));
+    request_set_header(r, SLICE("Location"), slice_str(to), true);
+    request_finish(r, 301);
+}
+
+static bool not_modified(struct request *r, const struct stat *st)
+{
+    time_t since;
+    return clock_parse_http(request_header(r, SLICE("If-Modified-Since")),
+                            &since) &&
+           st->st_mtime <= since;
+}
+
+static void send_file(struct request *r, struct slice uri, int fd,
+                      const struct stat *st)
+{
+    char stamp[CLOCK_HTTP];
+    clock_http(st->st_mtime, stamp);
+    request_set_header(r, SLICE("Last-Modified"), slice_str(stamp), true);
+    if (not_modified(r, st)) {
+        close(fd);
+        request_finish(r, 304);
+        return;
+    }
+    request_set_header(r, SLICE("Content-Type"), conf_mime(r->location, uri),
+                       true);
+    r->fd = fd;
+    r->fd_size = (uint64_t)st->st_size;
+    request_finish(r, 200);
+}
+
+/* 0: served (or redirected); else the status that says why not. */
+static int try_file(struct request *r, struct slice uri)
+{
+    struct stat st;
+    struct buf path = { 0 };
+    bool ok = file_path(r, uri, &path);
+    int fd = ok ? open(path.data, O_RDONLY | O_CLOEXEC | O_NONBLOCK) : -1;
+    int error = ok ? errno : ENOENT;
+    buf_free(&path);
+    if (fd < 0)
+        return status_of(error);
+    bool known = !fstat(fd, &st);
+    if (known && S_ISREG(st.st_mode)) {
+        send_file(r, uri, fd, &st);
+        return 0;
+    }
+    close(fd);
+    if (!known || !S_ISDIR(st.st_mode))
+        return 404;
+    redirect_to_folder(r);
+    return 0;
+}
+
+static int try_indexes(struct request *r)
+{
+    int status = 404;
+    for (unsigned i = 0; i < r->location->nindex; i++) {
+        struct buf uri = { 0 };
+        buf_add(&uri, r->uri);
+        variable_render(r, &r->location->index[i], &uri);
+        struct slice kept = arena_dup(&r->http->arena, buf_slice(&uri));
+        buf_free(&uri);
+        status = try_file(r, kept);
+        if (status != 404)
+            return status;
+    }
+    return status == 404 ? 403 : status; /* a folder that is not listed */
+}
+
+void static_serve(struct request *r)
+{
+    if (!slice_eq(r->method, SLICE("GET")) &&
+        !slice_eq(r->method, SLICE("HEAD"))) {
+        request_finish(r, 405);
+        return;
+    }
+    bool folder = r->uri.len && r->uri.data[r->uri.len - 1] == '/';
+    int status = folder ? try_indexes(r) : try_file(r, r->uri);
+    if (status)
+        request_finish(r, status);
+}

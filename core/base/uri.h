@@ -1,0 +1,12 @@
+/* uri.h -- a request's path, decoded and normalized as nginx does it. */
+#pragma once
+#include "base/buf.h"
+
+/* Splits "/a/b?x=1#f" into path and query (without '?'; data NULL where there
+ * is none).  A fragment is dropped; "http://host/a" gives "/a". */
+void uri_split(struct slice raw, struct slice *path, struct slice *query);
+
+/* Appends path with %XX decoded, "//" merged, "." and ".." resolved.
+ * ERR_INVALID: it leaves the root, has a broken escape or a NUL, or does not
+ * begin with a slash. */
+enum err uri_normalize(struct buf *out, struct slice path);
