@@ -589,6 +589,15 @@ def test_used_expired_and_made_up_douyin_codes_are_alike(sandbox):
         assert answer["err_no"] == 40019
 
 
+def test_douyin_codes_belong_to_their_app(sandbox):
+    login = phone_side(sandbox, "login", "douyin", app="ttother")
+    device = {"anonymous_code": login["anonymousCode"]}
+    assert tt_session(sandbox, code=login["code"])["err_no"] == 40018
+    assert tt_session(sandbox, **device)["err_no"] == 40019
+    answer = tt_session(sandbox, code=login["code"], appid="ttother", **device)
+    assert answer["err_no"] == 0
+
+
 def test_a_bad_device_code_does_not_spend_the_login_code(sandbox):
     code = phone_side(sandbox, "login", "douyin")["code"]
     answer = tt_session(sandbox, code=code, anonymous_code="guess")
@@ -801,6 +810,15 @@ def test_faults_in_a_list_are_used_up_in_order(sandbox):
                                           {"kind": "busy", "count": 1}]})
     answers = [wx_session(sandbox, "guess")["errcode"] for _ in range(3)]
     assert answers == [45011, -1, 40029]
+
+
+def test_a_counted_fault_is_counted_among_racing_calls(sandbox):
+    fault(sandbox, "code2session", "busy", count=10)
+    with concurrent.futures.ThreadPoolExecutor(8) as pool:
+        answers = list(pool.map(lambda _: wx_session(sandbox, "guess"),
+                                range(30)))
+    errcodes = sorted(answer["errcode"] for answer in answers)
+    assert errcodes == [-1] * 10 + [40029] * 20
 
 
 # Settings and journal
