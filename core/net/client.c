@@ -66,6 +66,11 @@ static bool valid(const struct client_request *req)
     return true;
 }
 
+static unsigned timeout_of(const struct client_request *req)
+{
+    return req->timeout_ms ? req->timeout_ms : CLIENT_TIMEOUT;
+}
+
 static enum err result_of(const struct client_request *req, CURLcode rc)
 {
     switch (rc) {
@@ -76,7 +81,7 @@ static enum err result_of(const struct client_request *req, CURLcode rc)
     case CURLE_OUT_OF_MEMORY:
         return ERR_NOMEM;
     case CURLE_OPERATION_TIMEDOUT:
-        return req->sent || req->seconds * 1000 >= req->timeout_ms
+        return req->sent || req->seconds * 1000 >= timeout_of(req)
                    ? ERR_TIMEOUT
                    : ERR_CONNECT;
     case CURLE_URL_MALFORMAT:
@@ -112,8 +117,9 @@ static bool take(struct buf *b, struct slice s)
 static size_t on_body(char *data, size_t size, size_t n, void *user)
 {
     struct client_request *req = user;
+    size_t max = req->max_body ? req->max_body : CLIENT_BODY;
     n *= size;
-    if (n > req->max_body - req->body_in.len)
+    if (n > max - req->body_in.len)
         req->result = ERR_TOO_LARGE;
     else if (!take(&req->body_in, SLICE_OF(data, n)))
         req->result = ERR_NOMEM;
@@ -241,8 +247,10 @@ static CURLcode set_request(CURL *easy, struct client_request *req)
     CURLcode rc = CURLE_OK;
     SET(URL, req->url);
     SET(HTTPHEADER, (struct curl_slist *)req->lines);
-    SET(TIMEOUT_MS, (long)req->timeout_ms);
-    SET(CONNECTTIMEOUT_MS, (long)req->connect_timeout_ms);
+    SET(TIMEOUT_MS, (long)timeout_of(req));
+    SET(CONNECTTIMEOUT_MS,
+        (long)(req->connect_timeout_ms ? req->connect_timeout_ms
+                                       : timeout_of(req)));
     SET(PRIVATE, req);
     SET(WRITEDATA, req);
     SET(HEADERDATA, req);
@@ -274,12 +282,6 @@ static bool add_lines(struct client_request *req)
 static void reset_request(struct client_request *req)
 {
     client_clear(req);
-    if (!req->timeout_ms)
-        req->timeout_ms = CLIENT_TIMEOUT;
-    if (!req->connect_timeout_ms)
-        req->connect_timeout_ms = req->timeout_ms;
-    if (!req->max_body)
-        req->max_body = CLIENT_BODY;
     req->result = OK;
     req->sent = false;
     req->status = 0;

@@ -4,25 +4,27 @@
 #include <stdlib.h>
 #include <sys/socket.h>
 
-/* The loop's eye on a descriptor number.  It is only stopped when curl lets
- * go, and serves the next socket of that number: opening a handle costs
- * three system calls, and curl does not always say when a socket closes. */
-struct watch {
+/* The loop's eye on a socket, for as long as curl wants events of it.  An
+ * idle connection has none: a handle that outlived its descriptor would stop
+ * the events of whoever in this loop got the number next. */
+struct client_watch {
     uv_poll_t poll;
     struct client *client;
     int fd, events;
+    struct client_watch *next, **prev;
 };
 
 static void on_poll(uv_poll_t *poll, int status, int events)
 {
-    struct watch *w = poll->data;
+    struct client_watch *w = poll->data;
+    struct client *c = w->client; /* w may go meanwhile */
     int flags = status < 0 ? CURL_CSELECT_ERR : 0, running;
     if (events & UV_READABLE)
         flags |= CURL_CSELECT_IN;
     if (events & UV_WRITABLE)
         flags |= CURL_CSELECT_OUT;
-    curl_multi_socket_action(w->client->multi, w->fd, flags, &running);
-    client_collect(w->client);
+    curl_multi_socket_action(c->multi, w->fd, flags, &running);
+    client_collect(c);
 }
 
 static void on_timer(uv_timer_t *timer)
@@ -44,52 +46,7 @@ static int on_timeout_wanted(CURLM *multi, long ms, void *user)
     return 0;
 }
 
-static struct watch *find_watch(struct client *c, int fd)
-{
-    return table_get(&c->watches, SLICE_OF(&fd, sizeof fd));
-}
-
-static struct watch *new_watch(struct client *c, int fd)
-{
-    struct watch *w = calloc(1, sizeof *w);
-    if (!w)
-        return NULL;
-    w->client = c;
-    w->fd = fd;
-    w->poll.data = w;
-    if (!table_put(&c->watches, SLICE_OF(&w->fd, sizeof w->fd), w))
-        goto fail;
-    if (uv_poll_init(c->loop, &w->poll, fd))
-        goto fail;
-    c->handles++;
-    return w;
-fail:
-    table_remove(&c->watches, SLICE_OF(&w->fd, sizeof w->fd));
-    free(w);
-    return NULL;
-}
-
-/* curl's events have the loop's numbers.  Never fails: a refusal here would
- * end every request, and one that is not watched runs into its timeout. */
-static int on_socket_wanted(CURL *easy, curl_socket_t fd, int what, void *user,
-                            void *unused)
-{
-    struct client *c = user;
-    struct watch *w = find_watch(c, fd);
-    (void)easy, (void)unused;
-    if (!w && what != CURL_POLL_REMOVE)
-        w = new_watch(c, fd);
-    if (!w)
-        return 0;
-    w->events = what == CURL_POLL_REMOVE ? 0 : what;
-    if (w->events)
-        uv_poll_start(&w->poll, w->events, on_poll);
-    else
-        uv_poll_stop(&w->poll);
-    return 0;
-}
-
-static void on_handle_closed(struct client *c)
+static void handle_closed(struct client *c)
 {
     if (--c->handles)
         return;
@@ -102,30 +59,81 @@ static void on_handle_closed(struct client *c)
 
 static void on_timer_closed(uv_handle_t *timer)
 {
-    on_handle_closed(timer->data);
+    handle_closed(timer->data);
 }
 
 static void on_watch_closed(uv_handle_t *poll)
 {
-    struct watch *w = poll->data;
+    struct client_watch *w = poll->data;
     struct client *c = w->client;
     free(w);
-    on_handle_closed(c);
+    handle_closed(c);
 }
 
-/* Where curl closed a socket on its own and the next address's gets the same
- * number, it takes the old one's watch for granted. */
+static struct client_watch *open_watch(struct client *c, int fd)
+{
+    struct client_watch *w = calloc(1, sizeof *w);
+    if (!w || uv_poll_init(c->loop, &w->poll, fd)) {
+        free(w);
+        return NULL;
+    }
+    w->client = c;
+    w->fd = fd;
+    w->poll.data = w;
+    w->prev = &c->watches;
+    if ((w->next = c->watches))
+        w->next->prev = &w->next;
+    c->watches = w;
+    c->handles++;
+    curl_multi_assign(c->multi, fd, w);
+    return w;
+}
+
+static void close_watch(struct client_watch *w)
+{
+    *w->prev = w->next;
+    if (w->next)
+        w->next->prev = w->prev;
+    uv_close((uv_handle_t *)&w->poll, on_watch_closed);
+}
+
+/* curl's events have the loop's numbers.  Never fails: a refusal here would
+ * end every request, and one that is not watched runs into its timeout. */
+static int on_socket_wanted(CURL *easy, curl_socket_t fd, int what, void *user,
+                            void *assigned)
+{
+    struct client_watch *w = assigned;
+    (void)easy;
+    if (what == CURL_POLL_REMOVE) {
+        if (w)
+            close_watch(w);
+        return 0;
+    }
+    if (!w)
+        w = open_watch(user, fd);
+    if (w && w->events != what) {
+        w->events = what;
+        uv_poll_start(&w->poll, what, on_poll);
+    }
+    return 0;
+}
+
+/* Where a first address fails, curl may close its socket unsaid, and take
+ * the watch for granted when the next address's has the same number. */
 curl_socket_t client_open_socket(void *user, curlsocktype purpose,
                                  struct curl_sockaddr *to)
 {
+    struct client *c = user;
     int fd = socket(to->family, to->socktype | SOCK_CLOEXEC, to->protocol);
-    struct watch *w = fd < 0 ? NULL : find_watch(user, fd);
     (void)purpose;
-    if (w && w->events) {
-        uv_poll_stop(&w->poll);
-        uv_poll_start(&w->poll, w->events, on_poll);
-    }
-    return fd < 0 ? CURL_SOCKET_BAD : fd;
+    if (fd < 0)
+        return CURL_SOCKET_BAD;
+    for (struct client_watch *w = c->watches; w; w = w->next)
+        if (w->fd == fd) {
+            uv_poll_stop(&w->poll);
+            uv_poll_start(&w->poll, w->events, on_poll);
+        }
+    return fd;
 }
 
 bool client_loop_open(struct client *c)
@@ -143,9 +151,7 @@ bool client_loop_open(struct client *c)
 
 void client_loop_close(struct client *c)
 {
-    void *w;
-    for (size_t i = 0; table_next(&c->watches, &i, &w);)
-        uv_close((uv_handle_t *)&((struct watch *)w)->poll, on_watch_closed);
-    table_free(&c->watches);
+    while (c->watches)
+        close_watch(c->watches);
     uv_close((uv_handle_t *)&c->timer, on_timer_closed);
 }

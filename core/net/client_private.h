@@ -1,6 +1,5 @@
 /* client_private.h -- what client.c and client_loop.c share. */
 #pragma once
-#include "base/table.h"
 #include "net/client.h"
 #include <curl/curl.h>
 
@@ -9,7 +8,7 @@ struct client {
     CURLM *multi;
     CURLSH *share; /* TLS sessions, so that a new connection resumes one */
     uv_timer_t timer;
-    struct table watches; /* by descriptor */
+    struct client_watch *watches;
     struct client_request *requests;
     unsigned handles; /* of the loop's, not yet closed */
     bool closing;
