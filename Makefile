@@ -18,26 +18,32 @@ ifeq ($(MAKELEVEL)$(filter -j%,$(MAKEFLAGS))$(filter clean,$(MAKECMDGOALS)),0)
 MAKEFLAGS += -j$(shell nproc)
 endif
 
+ifndef V # V=1 shows the commands
+.SILENT:
+endif
+
 all: build/latchkey
 
 build/latchkey: build/release/latchkey
-	ln -f $< $@
+	ln -f $< $@ && echo $@
 
 # One build of everything: $(1) its folder under build/, $(2) its compiler,
 # $(3) its flags.  Tests link an archive of all of core except main.
 define mode
 build/$(1)/%.o: %.c | libs
-	@mkdir -p $$(@D)
+	mkdir -p $$(@D) && echo cc $$<
 	$(2) $$(CC_ALL) $(3) -MMD -MP -c -o $$@ $$<
 
 build/$(1)/latchkey: $(SRC:%.c=build/$(1)/%.o)
+	echo ld $$@
 	$(2) $(3) $$(LD_ALL) -o $$@ $$^ $$(LD_LIBS)
 
 build/$(1)/core.a: $(patsubst %.c,build/$(1)/%.o,$(filter-out core/main.c,$(SRC)))
-	@rm -f $$@
+	rm -f $$@
 	ar rcs $$@ $$^
 
 build/$(1)/test_%: build/$(1)/tests/unit/test_%.o build/$(1)/core.a
+	echo ld $$@
 	$(2) $(3) $$(LD_ALL) -o $$@ $$^ $$(LD_LIBS) -lcmocka
 
 -include $(patsubst %.c,build/$(1)/%.d,$(SRC) $(wildcard tests/*/*.c))
@@ -51,22 +57,22 @@ $(eval $(call mode,tsan,$$(CC),-O1 -fsanitize=thread))
 $(eval $(call mode,fuzz,clang,$(ASAN) -fsanitize=fuzzer-no-link))
 
 build/fuzz/fuzz_%: build/fuzz/tests/fuzz/fuzz_%.o build/fuzz/core.a
+	echo ld $@
 	clang $(ASAN) -fsanitize=fuzzer $(LD_ALL) -o $@ $^ $(LD_LIBS)
 
 .SECONDARY: # keep the objects of tests
 
 libs:
-	@pkg-config --print-errors --exists $(LIBS) || \
+	pkg-config --print-errors --exists $(LIBS) || \
 	{ echo "tests/packages build installs what is missing" >&2; exit 1; }
 
 # What people type.
 debug: build/debug/latchkey          # with ASan and UBSan
 unit-build: $(UNIT:%=build/debug/%)
-tsan-build: build/tsan/latchkey $(UNIT:%=build/tsan/%)
 fuzz-build: $(FUZZ:%=build/fuzz/%)
 
 flags:                               # what lint compiles with
-	@echo $(CC_ALL)
+	echo $(CC_ALL)
 run:                                 # install, build, start on loopback
 	scripts/run.sh
 test:                                # everything, and what it needs
@@ -90,5 +96,5 @@ format:
 clean:
 	rm -rf build
 
-.PHONY: all libs flags debug unit-build tsan-build fuzz-build
+.PHONY: all libs flags debug unit-build fuzz-build
 .PHONY: run test unit tsan fuzz lint bench format clean
