@@ -1,0 +1,355 @@
+/* test_store.c -- what both engines must do alike. */
+#include "base/clock.h"
+#include "store_fixture.h"
+
+static int open_memory(void **state)
+{
+    fixture_init(*state = calloc(1, sizeof(struct fixture)), "memory");
+    return 0;
+}
+
+static int open_lmdb(void **state)
+{
+    fixture_init(*state = calloc(1, sizeof(struct fixture)), "lmdb");
+    return 0;
+}
+
+static int close_both(void **state)
+{
+    fixture_fini(*state);
+    free(*state);
+    return 0;
+}
+
+static void what_was_put_is_got_back(void **state)
+{
+    struct fixture *f = *state;
+    struct store_write w = { .key = SLICE("k\0ey"),
+                             .value = SLICE("va\0lue"),
+                             .expires = (uint64_t)clock_now() + 100 };
+    assert_int_equal(fixture_commit(f, &w, 1), OK);
+    assert_true(w.version != 0);
+    struct store_read r = { .key = SLICE("k\0ey") };
+    assert_int_equal(store_get(f->conn, &r), OK);
+    assert_int_equal(r.result, OK);
+    assert_true(slice_eq(buf_slice(&r.value), SLICE("va\0lue")));
+    assert_true(r.version == w.version);
+    assert_true(r.expires == w.expires);
+    r.key = SLICE("k");
+    assert_int_equal(store_get(f->conn, &r), ERR_NOT_FOUND);
+    assert_int_equal(r.value.len, 0);
+    buf_wipe(&r.value);
+}
+
+static void an_empty_value_is_a_value(void **state)
+{
+    assert_int_equal(fixture_put(*state, "k", "", 0), OK);
+    assert_true(fixture_holds(*state, "k", ""));
+}
+
+static void a_removed_record_is_gone(void **state)
+{
+    assert_int_equal(fixture_put(*state, "k", "v", 0), OK);
+    struct store_write w = { .key = SLICE("k"), .remove = true };
+    assert_int_equal(fixture_commit(*state, &w, 1), OK);
+    assert_true(fixture_holds(*state, "k", NULL));
+    assert_int_equal(fixture_commit(*state, &w, 1), OK); /* twice is fine */
+}
+
+static void every_write_has_a_version_of_its_own(void **state)
+{
+    assert_int_equal(fixture_put(*state, "k", "v", 0), OK);
+    uint64_t first = fixture_version(*state, "k");
+    assert_int_equal(fixture_put(*state, "k", "v", 0), OK);
+    assert_true(fixture_version(*state, "k") != first);
+}
+
+static void a_check_for_absence_refuses_what_is_there(void **state)
+{
+    struct store_write w = { .key = SLICE("k"),
+                             .value = SLICE("1"),
+                             .check = true };
+    assert_int_equal(fixture_commit(*state, &w, 1), OK);
+    w.value = SLICE("2");
+    assert_int_equal(fixture_commit(*state, &w, 1), ERR_CONFLICT);
+    assert_string_equal(err_text(), "the record was changed meanwhile");
+    assert_true(fixture_holds(*state, "k", "1"));
+}
+
+static void a_stale_version_writes_nothing_of_its_set(void **state)
+{
+    assert_int_equal(fixture_put(*state, "b", "old", 0), OK);
+    uint64_t version = fixture_version(*state, "b");
+    struct store_write w[3] = {
+        { .key = SLICE("a"), .value = SLICE("new") },
+        { .key = SLICE("b"),
+          .value = SLICE("new"),
+          .check = true,
+          .expect = version + 1 },
+        { .key = SLICE("c"), .value = SLICE("new") },
+    };
+    assert_int_equal(fixture_commit(*state, w, 3), ERR_CONFLICT);
+    assert_true(fixture_holds(*state, "a", NULL));
+    assert_true(fixture_holds(*state, "b", "old"));
+    assert_true(fixture_holds(*state, "c", NULL));
+    w[1].expect = version;
+    assert_int_equal(fixture_commit(*state, w, 3), OK);
+    assert_true(fixture_holds(*state, "b", "new"));
+    assert_true(fixture_holds(*state, "c", "new"));
+}
+
+static void a_removal_can_be_checked_too(void **state)
+{
+    assert_int_equal(fixture_put(*state, "k", "v", 0), OK);
+    struct store_write w = { .key = SLICE("k"), .remove = true, .check = true };
+    assert_int_equal(fixture_commit(*state, &w, 1), ERR_CONFLICT);
+    w.expect = fixture_version(*state, "k");
+    assert_int_equal(fixture_commit(*state, &w, 1), OK);
+    assert_true(fixture_holds(*state, "k", NULL));
+}
+
+static void an_expired_record_counts_as_absent(void **state)
+{
+    assert_int_equal(fixture_put(*state, "k", "v", 1), OK);
+    assert_true(fixture_holds(*state, "k", NULL));
+    struct store_write w = { .key = SLICE("k"),
+                             .value = SLICE("new"),
+                             .check = true };
+    assert_int_equal(fixture_commit(*state, &w, 1), OK);
+    assert_true(fixture_holds(*state, "k", "new"));
+}
+
+static void expired_records_are_swept_and_no_others(void **state)
+{
+    struct fixture *f = *state;
+    struct store_stat stat = { .records = 1 };
+    char key[16];
+    struct store_write writes[400]; /* more than one sweep takes */
+    char keys[400][8];
+    for (unsigned i = 0; i < 400; i++) {
+        snprintf(keys[i], sizeof keys[i], "x%u", i);
+        writes[i] =
+            (struct store_write){ .key = slice_str(keys[i]), .expires = 1 + i };
+    }
+    assert_int_equal(fixture_commit(f, writes, 400), OK);
+    for (unsigned i = 0; i < 10; i++) {
+        snprintf(key, sizeof key, "keep%u", i);
+        uint64_t later = (uint64_t)clock_now() + 1000;
+        assert_int_equal(fixture_put(f, key, "v", i ? later : 0), OK);
+    }
+    for (int i = 0; i < 200; i++) { /* at most some ten seconds */
+        store_stat(f->store, &stat);
+        if (stat.records == 10)
+            break;
+        usleep(50000);
+    }
+    assert_int_equal(stat.records, 10);
+    assert_int_equal(stat.swept, 400);
+    assert_true(fixture_holds(f, "keep0", "v"));
+    assert_true(fixture_holds(f, "keep9", "v"));
+}
+
+static void lengths_are_checked(void **state)
+{
+    struct fixture *f = *state;
+    char *big = calloc(1, STORE_VALUE_MAX + 1);
+    struct store_write w = { .key = SLICE_OF(big, STORE_KEY_MAX),
+                             .value = SLICE_OF(big, STORE_VALUE_MAX),
+                             .expires = UINT64_MAX };
+    assert_int_equal(fixture_commit(f, &w, 1), OK);
+    struct store_read r = { .key = w.key };
+    assert_int_equal(store_get(f->conn, &r), OK);
+    assert_int_equal(r.value.len, STORE_VALUE_MAX);
+    r.key.len++;
+    assert_int_equal(store_get(f->conn, &r), ERR_INVALID);
+    w.key.len++;
+    assert_int_equal(fixture_commit(f, &w, 1), ERR_INVALID);
+    w.key.len = 0;
+    assert_int_equal(fixture_commit(f, &w, 1), ERR_INVALID);
+    w.key.len = 1;
+    w.value.len++;
+    assert_int_equal(fixture_commit(f, &w, 1), ERR_INVALID);
+    assert_int_equal(fixture_commit(f, &w, 0), ERR_INVALID);
+    buf_wipe(&r.value);
+    free(big);
+}
+
+/* -- chains, detaching, closing ----------------------------------------- */
+
+struct chain {
+    struct store_commit commit; /* first: on_chain gets it back */
+    struct store_write write;
+    struct store_conn *conn;
+    char key[2];
+    unsigned left, answers;
+    enum err last;
+};
+
+static void on_chain(struct store_commit *commit)
+{
+    struct chain *c = (struct chain *)commit;
+    c->answers++;
+    c->last = commit->result;
+    if (c->left && c->left--)
+        c->last = store_put(c->conn, commit);
+}
+
+static struct chain *chain_start(struct fixture *f, char key, unsigned left)
+{
+    struct chain *c = calloc(1, sizeof *c);
+    c->key[0] = key;
+    c->write =
+        (struct store_write){ .key = slice_str(c->key), .value = SLICE("v") };
+    c->conn = f->conn;
+    c->left = left;
+    c->commit = (struct store_commit){ .writes = &c->write,
+                                       .count = 1,
+                                       .on_done = on_chain };
+    assert_int_equal(store_put(f->conn, &c->commit), PENDING);
+    return c;
+}
+
+static void an_answer_may_put_again(void **state)
+{
+    struct fixture *f = *state;
+    struct chain *c = chain_start(f, 'k', 5);
+    uv_run(&f->loop, UV_RUN_DEFAULT);
+    assert_int_equal(c->answers, 6);
+    assert_int_equal(c->last, OK);
+    free(c);
+}
+
+static void detaching_answers_what_is_pending(void **state)
+{
+    struct fixture *f = *state;
+    struct chain *a = chain_start(f, 'a', 0), *b = chain_start(f, 'b', 5);
+    fixture_detach(f);
+    assert_int_equal(a->answers, 1);
+    assert_int_equal(a->last, OK);
+    assert_int_equal(b->answers, 1);
+    assert_int_equal(b->last, ERR_CLOSED); /* its second put */
+    free(a);
+    free(b);
+    uv_loop_init(&f->loop);
+    assert_int_equal(store_attach(f->store, &f->loop, &f->conn), OK);
+    assert_true(fixture_holds(f, "a", "v"));
+}
+
+static void closing_commits_what_was_handed_over(void **state)
+{
+    struct fixture *f = *state;
+    struct chain *c[20];
+    for (unsigned i = 0; i < 20; i++)
+        c[i] = chain_start(f, (char)('a' + i), 0);
+    store_close(f->store);
+    for (unsigned i = 0; i < 20; i++)
+        assert_int_equal(c[i]->commit.result, OK);
+    uv_run(&f->loop, UV_RUN_DEFAULT);
+    assert_int_equal(fixture_put(f, "late", "v", 0), ERR_CLOSED);
+    assert_true(fixture_holds(f, "t", "v"));
+    fixture_detach(f);
+    seal_keys_free(f->keys);
+    for (unsigned i = 0; i < 20; i++) {
+        assert_int_equal(c[i]->answers, 1);
+        free(c[i]);
+    }
+    fixture_open(f);
+}
+
+/* -- threads ------------------------------------------------------------ */
+
+enum { THREADS = 4, ROUNDS = 40 };
+
+/* Raises the counter by one; tried anew on a conflict. */
+static void raise_counter(struct fixture *f)
+{
+    for (enum err e = ERR_CONFLICT; e;) {
+        struct store_read r = { .key = SLICE("counter") };
+        e = store_get(f->conn, &r);
+        assert_true(e == OK || e == ERR_NOT_FOUND);
+        char next[16];
+        snprintf(next, sizeof next, "%d", e ? 1 : atoi(buf_str(&r.value)) + 1);
+        struct store_write w = { .key = r.key,
+                                 .value = slice_str(next),
+                                 .check = true,
+                                 .expect = e ? 0 : r.version };
+        e = fixture_commit(f, &w, 1);
+        assert_true(e == OK || e == ERR_CONFLICT);
+        buf_wipe(&r.value);
+    }
+}
+
+static void *write_some(void *arg)
+{
+    struct fixture f = { .store = arg };
+    uv_loop_init(&f.loop);
+    assert_int_equal(store_attach(f.store, &f.loop, &f.conn), OK);
+    for (unsigned i = 0; i < ROUNDS; i++) {
+        char key[40];
+        snprintf(key, sizeof key, "%p-%u", (void *)&f, i);
+        assert_int_equal(fixture_put(&f, key, key, 0), OK);
+        assert_true(fixture_holds(&f, key, key));
+        raise_counter(&f);
+    }
+    fixture_detach(&f);
+    return NULL;
+}
+
+static void threads_write_together_and_lose_nothing(void **state)
+{
+    struct fixture *f = *state;
+    struct store_stat stat;
+    pthread_t threads[THREADS];
+    char sum[16];
+    for (unsigned i = 0; i < THREADS; i++)
+        pthread_create(&threads[i], NULL, write_some, f->store);
+    for (unsigned i = 0; i < THREADS; i++)
+        pthread_join(threads[i], NULL);
+    snprintf(sum, sizeof sum, "%d", THREADS * ROUNDS);
+    assert_true(fixture_holds(f, "counter", sum));
+    store_stat(f->store, &stat);
+    assert_int_equal(stat.records, THREADS * ROUNDS + 1);
+    assert_int_equal(stat.commits, 2 * THREADS * ROUNDS);
+    assert_true(stat.batches <= stat.commits + stat.conflicts);
+    assert_int_equal(stat.failures, 0);
+    assert_string_equal(stat.error, "");
+}
+
+static void other_schemes_are_refused_without_showing_the_url(void **state)
+{
+    struct fixture *f = *state;
+    struct store *s;
+    assert_int_equal(store_open(&s, "redis://:secret@host/", f->keys),
+                     ERR_CONFIG);
+    assert_non_null(strstr(err_text(), "unknown store \"redis\""));
+    assert_null(strstr(err_text(), "secret"));
+    assert_int_equal(store_open(&s, "lmdb", f->keys), ERR_CONFIG);
+    assert_int_equal(store_open(&s, "lmdb:", f->keys), ERR_CONFIG);
+    assert_int_equal(store_open(&s, "memory:x", f->keys), ERR_CONFIG);
+}
+
+#define BOTH(test)                                                             \
+    cmocka_unit_test_setup_teardown(test, open_memory, close_both),            \
+        cmocka_unit_test_setup_teardown(test, open_lmdb, close_both)
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        BOTH(what_was_put_is_got_back),
+        BOTH(an_empty_value_is_a_value),
+        BOTH(a_removed_record_is_gone),
+        BOTH(every_write_has_a_version_of_its_own),
+        BOTH(a_check_for_absence_refuses_what_is_there),
+        BOTH(a_stale_version_writes_nothing_of_its_set),
+        BOTH(a_removal_can_be_checked_too),
+        BOTH(an_expired_record_counts_as_absent),
+        BOTH(expired_records_are_swept_and_no_others),
+        BOTH(lengths_are_checked),
+        BOTH(an_answer_may_put_again),
+        BOTH(detaching_answers_what_is_pending),
+        BOTH(closing_commits_what_was_handed_over),
+        BOTH(threads_write_together_and_lose_nothing),
+        BOTH(other_schemes_are_refused_without_showing_the_url),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
