@@ -148,7 +148,7 @@ enum err seal_open(struct sealer *s, struct slice aad, struct slice sealed,
         return ERR_NOT_FOUND;
     size_t len = sealed.len - SEAL_OVERHEAD;
     char *to = buf_reserve(plain, len);
-    if (!to && len)
+    if (!to)
         return ERR_NOMEM;
     if (!decrypt(s->open[rank], aad, sealed, to)) {
         secret_wipe(to, len); /* not authentic: nobody may see it */

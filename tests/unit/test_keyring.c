@@ -7,7 +7,7 @@ static struct keyring ring_of(unsigned count)
 {
     struct keyring ring = { 0 };
     for (unsigned i = 1; i <= count; i++)
-        assert_true(keyring_push(&ring, SLICE_OF("abcdefghijkl" + i, 1), i));
+        assert_true(keyring_push(&ring, SLICE_OF(&"abcdefghijkl"[i], 1), i));
     return ring;
 }
 
