@@ -91,6 +91,8 @@ static enum err load_apps(struct api *api)
     lua_State *L = api->vm->L;
     const struct api_generation *g = api->generation;
     for (unsigned i = 0; i < g->napps; i++) {
+        if (!g->apps[i].text.data)
+            continue;
         lua_getglobal(L, "require");
         lua_pushliteral(L, "latchkey.app");
         enum err e = vm_call(api->vm, 1, 1);
@@ -169,6 +171,7 @@ void api_free(struct api *api)
         return;
     ngx_timer_drop_all(api);
     vm_free(api->vm);
+    buf_free(&api->output);
     free(api);
 }
 

@@ -22,7 +22,7 @@ struct store_conn;
 struct api_app {
     struct slice name; /* "demo-wechat" */
     const char *path;  /* where it was read */
-    struct slice text;
+    struct slice text; /* data NULL: none loads, the app does not serve */
     const char *fault; /* why the file's newer text is not it, or NULL */
 };
 
@@ -50,6 +50,7 @@ struct api_process {
     const char *lua_path; /* "ROOT/lua/?.lua;...": our own modules */
     uint64_t started;     /* unix seconds */
     unsigned workers;
+    bool console;                /* `run`: ngx.say writes to stdout */
     _Atomic bool draining; /* shutting down: refuse new requests */
     void (*reload)(struct api_process *p); /* any thread: ask for one */
     void (*reload_told)(struct api_process *p, struct api_reload *out,
@@ -71,6 +72,7 @@ struct api {
     struct api_worker *worker;
     const struct api_generation *generation;
     const struct conf *conf;
+    struct buf output;        /* of ngx.say without a request: `run` */
     struct api_timer *timers; /* ngx_timer.c's, pending */
     unsigned timers_pending, timers_running;
     int codes_ref; /* registry: conf_code or path -> compiled function */

@@ -60,29 +60,51 @@ static bool is_array(lua_State *L, int index)
     return array;
 }
 
-static int write_out(lua_State *L, bool newline)
+/* Appends all arguments, or nothing and raises. */
+static void add_all(lua_State *L, struct buf *out)
 {
-    struct request *r = api_request(L);
     int n = lua_gettop(L);
-    if (r->eof)
-        return vm_fail(L, "seen eof");
-    size_t start = r->output.len;
+    size_t start = out->len;
     for (int i = 1; i <= n; i++) {
         const char *fault = NULL;
         if (lua_istable(L, i))
-            fault = is_array(L, i) ? add_table(L, i, &r->output)
+            fault = is_array(L, i) ? add_table(L, i, out)
                                    : "non-array table found";
-        else if (!add_value(L, i, &r->output))
+        else if (!add_value(L, i, out))
             fault = lua_pushfstring(
                 L,
                 "string, number, boolean, nil, ngx.null, or array table "
                 "expected, but got %s",
                 lua_typename(L, lua_type(L, i)));
         if (fault) {
-            r->output.len = start;
-            return luaL_argerror(L, i, fault);
+            out->len = start;
+            luaL_argerror(L, i, fault);
         }
     }
+}
+
+/* A script of `latchkey run` talks to its terminal. */
+static int write_console(lua_State *L, struct api *api, bool newline)
+{
+    buf_clear(&api->output);
+    add_all(L, &api->output);
+    if (newline)
+        buf_add_char(&api->output, '\n');
+    fwrite(api->output.data, 1, api->output.len, stdout);
+    fflush(stdout);
+    lua_pushinteger(L, 1);
+    return 1;
+}
+
+static int write_out(lua_State *L, bool newline)
+{
+    struct api *api = api_of(L);
+    if (api->worker->process->console)
+        return write_console(L, api, newline);
+    struct request *r = api_request(L);
+    if (r->eof)
+        return vm_fail(L, "seen eof");
+    add_all(L, &r->output);
     if (newline)
         buf_add_char(&r->output, '\n');
     r->headers_sent = true;

@@ -312,20 +312,23 @@ static void set_captures(struct request *r, const struct conf_pattern *p,
     }
 }
 
-static void find_server(struct request *r)
+/* False: a reload took this address out. */
+static bool find_server(struct request *r)
 {
-    const struct conf_listen *listen = http_listen_tag(r->http->listen);
     /* the sockets outlive a reload, the configuration does not */
-    const struct conf_listen *now = r->api->conf->listens;
-    while (now && strcmp(now->address, listen->address))
-        now = now->next;
+    const char *address = http_listen_tag(r->http->listen);
+    const struct conf_listen *listen = r->api->conf->listens;
+    while (listen && strcmp(listen->address, address))
+        listen = listen->next;
+    if (!listen)
+        return false;
     const struct conf_server_name *name = NULL;
-    unsigned pairs = 0;
+    unsigned pairs = REQUEST_CAPTURES;
     struct slice host = http_header(r->http, SLICE("Host"));
-    r->server =
-        server_find(now ? now : listen, host, r->ovector, &pairs, &name);
-    if (pairs)
+    r->server = server_find(listen, host, r->ovector, &pairs, &name);
+    if (pairs && name)
         set_captures(r, &name->pattern, host, pairs);
+    return true;
 }
 
 static void find_location(struct request *r)
@@ -367,16 +370,17 @@ static void on_headers(struct http_request *http, void *user)
     struct request *r = arena_alloc(&http->arena, sizeof *r);
     if (!r)
         return;
-    http->user = r;
     r->http = http;
     r->api = api;
     r->method = http->method;
     r->exit_status = -1;
     r->ctx_ref = LUA_NOREF;
-    vm_hold(api->vm);
     r->variables = arena_alloc(&http->arena, (api->conf->nvariables + 1) *
                                                  sizeof *r->variables);
-    find_server(r);
+    if (!find_server(r))
+        return;
+    http->user = r; /* without it: dropped */
+    vm_hold(api->vm);
     copy_headers(r);
     read_uri(r);
     find_location(r);

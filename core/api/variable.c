@@ -199,34 +199,34 @@ static bool get_msec(struct request *r, struct buf *out)
     return true;
 }
 
-__attribute__((format(strftime, 2, 0))) static bool
-format_time(struct buf *out, const char *format)
+static struct tm local_now(void)
 {
-    char text[64];
     time_t now = time(NULL);
     struct tm t;
     localtime_r(&now, &t);
-    size_t n = strftime(text, sizeof text, format, &t);
-    return add(out, SLICE_OF(text, n));
+    return t;
 }
 
 static bool get_time_local(struct request *r, struct buf *out)
 {
     (void)r;
-    return format_time(out, "%d/%b/%Y:%H:%M:%S %z");
+    char text[64];
+    struct tm t = local_now();
+    return add(out, SLICE_OF(text, strftime(text, sizeof text,
+                                            "%d/%b/%Y:%H:%M:%S %z", &t)));
 }
 
 static bool get_time_iso8601(struct request *r, struct buf *out)
 {
     (void)r;
-    size_t start = out->len;
-    format_time(out, "%Y-%m-%dT%H:%M:%S%z"); /* +0100 wants its colon */
-    if (buf_reserve(out, 1) && out->len - start > 2) {
-        memmove(out->data + out->len - 1, out->data + out->len - 2, 2);
-        out->data[out->len - 2] = ':';
-        out->len++;
-    }
-    return true;
+    char text[64];
+    struct tm t = local_now();
+    size_t n = strftime(text, sizeof text, "%Y-%m-%dT%H:%M:%S%z", &t);
+    if (n < 2)
+        return false;
+    buf_add(out, SLICE_OF(text, n - 2)); /* +0100 wants its colon */
+    buf_add_char(out, ':');
+    return add(out, SLICE_OF(text + n - 2, 2));
 }
 
 static bool get_connection(struct request *r, struct buf *out)

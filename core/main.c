@@ -1,0 +1,55 @@
+/* main.c -- which of the commands it is. */
+#include "base/version.h"
+#include "decrypt.h"
+#include "options.h"
+#include "run.h"
+#include "server.h"
+#include <curl/curl.h>
+#include <openssl/crypto.h>
+#include <stdio.h>
+
+static int print_version(bool build)
+{
+    if (!build) {
+        fputs("latchkey version: latchkey/" VERSION "\n", stderr);
+        return 0;
+    }
+    fprintf(stderr,
+            "nginx version: nginx/" VERSION_NGINX " (latchkey " VERSION ")\n"
+            "built with %s\n",
+            OpenSSL_version(OPENSSL_VERSION));
+    return 0;
+}
+
+static int run_command(const struct options *o, int argc, char **argv)
+{
+    switch (o->command) {
+    case COMMAND_HELP:
+        options_print_help();
+        return 0;
+    case COMMAND_VERSION:
+    case COMMAND_BUILD:
+        return print_version(o->command == COMMAND_BUILD);
+    case COMMAND_TEST:
+        return server_test(o);
+    case COMMAND_SIGNAL:
+        return server_signal(o);
+    case COMMAND_RUN:
+        return run_main(o, argc, argv);
+    case COMMAND_DECRYPT:
+        return decrypt_main(argc - o->rest, argv + o->rest);
+    case COMMAND_SERVE:
+        return server_main(o);
+    }
+    return 1;
+}
+
+int main(int argc, char **argv)
+{
+    struct options o;
+    curl_global_init(CURL_GLOBAL_DEFAULT); /* before any thread */
+    int status =
+        options_parse(&o, argc, argv) ? run_command(&o, argc, argv) : 1;
+    curl_global_cleanup();
+    return status;
+}

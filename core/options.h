@@ -1,0 +1,27 @@
+/* options.h -- the command line, which is nginx's. */
+#pragma once
+#include <stdbool.h>
+
+enum command {
+    COMMAND_SERVE,
+    COMMAND_TEST,
+    COMMAND_SIGNAL,
+    COMMAND_VERSION,
+    COMMAND_BUILD,
+    COMMAND_HELP,
+    COMMAND_RUN,
+    COMMAND_DECRYPT
+};
+
+struct options {
+    enum command command;
+    const char *prefix, *conf, *globals, *error_log; /* NULL: not given */
+    const char *signal;                              /* of -s */
+    bool dump, quiet;                                /* -T, -q */
+    int rest; /* argv's index after `run` or `decrypt` */
+};
+
+/* False: it makes no sense, and the reason has been printed. */
+bool options_parse(struct options *o, int argc, char **argv);
+
+void options_print_help(void);

@@ -1,0 +1,120 @@
+/* run.c -- `latchkey run FILE`: a Lua script with the whole API. */
+#include "run.h"
+#include "base/clock.h"
+#include "base/log.h"
+#include "generation.h"
+#include "net/client.h"
+#include "options.h"
+#include "paths.h"
+#include "platform/flight.h"
+#include <stdio.h>
+#include <stdlib.h>
+
+struct run {
+    uv_loop_t loop;
+    struct mailbox mailbox;
+    struct api_process process;
+    struct api_worker worker;
+    struct flight_table flights;
+    struct generation *generation;
+    struct api *api;
+    struct arena arena;
+    int status;
+};
+
+static void on_done(struct task *t, bool ok)
+{
+    struct run *run = t->user;
+    run->status = ok ? 0 : 1;
+    if (!ok) {
+        const char *why = lua_tostring(t->co, -1);
+        luaL_traceback(t->vm->L, t->co, why ? why : "unknown reason", 0);
+        fprintf(stderr, "latchkey: %s\n", lua_tostring(t->vm->L, -1));
+        lua_pop(t->vm->L, 1);
+    }
+    uv_stop(&run->loop);
+}
+
+/* arg[0] is the script, arg[1] its first argument, as in lua(1). */
+static void set_arg(lua_State *L, int argc, char **argv, int script)
+{
+    lua_createtable(L, argc - script, 1);
+    for (int i = script; i < argc; i++) {
+        lua_pushstring(L, argv[i]);
+        lua_rawseti(L, -2, i - script);
+    }
+    lua_setglobal(L, "arg");
+}
+
+static enum err open_all(struct run *run, const struct options *o)
+{
+    uv_loop_init(&run->loop);
+    flight_init(&run->flights);
+    enum err e = mailbox_init(&run->mailbox, &run->loop);
+    run->process = (struct api_process){
+        .flights = &run->flights,
+        .lua_path = paths_lua(&run->arena),
+        .workers = 1,
+        .console = true,
+        .started = (uint64_t)clock_now(),
+    };
+    run->worker = (struct api_worker){ .loop = &run->loop,
+                                       .mailbox = &run->mailbox,
+                                       .process = &run->process };
+    if (e == OK)
+        e = client_new(&run->worker.client, &run->loop);
+    if (e == OK)
+        e = generation_new_bare(&run->generation, o);
+    if (e == OK)
+        e = api_new_bare(&run->api, &run->worker, &run->generation->api);
+    return e;
+}
+
+static enum err start(struct run *run, int argc, char **argv, int script)
+{
+    lua_State *L = run->api->vm->L;
+    if (luaL_loadfile(L, argv[script]))
+        return err_set(ERR_SCRIPT, "%s", lua_tostring(L, -1));
+    set_arg(L, argc, argv, script);
+    for (int i = script + 1; i < argc; i++)
+        lua_pushstring(L, argv[i]);
+    struct task *t = task_new(run->api->vm, L, argc - script - 1);
+    if (!t)
+        return ERR_NOMEM;
+    t->context = "ngx.timer"; /* all waits, no request: as in resty */
+    t->on_done = on_done;
+    t->user = run;
+    run->status = -1;
+    task_start(t);
+    return OK;
+}
+
+static void close_all(struct run *run)
+{
+    api_free(run->api);
+    client_free(run->worker.client, NULL, NULL);
+    mailbox_close(&run->mailbox, NULL);
+    uv_run(&run->loop, UV_RUN_DEFAULT);
+    uv_loop_close(&run->loop);
+    generation_unref(run->generation);
+    flight_fini(&run->flights);
+    arena_free(&run->arena);
+}
+
+int run_main(const struct options *o, int argc, char **argv)
+{
+    struct run run = { .status = 1 };
+    if (o->rest >= argc) {
+        log_emerg("run: which file?");
+        return 1;
+    }
+    enum err e = open_all(&run, o);
+    if (e == OK)
+        e = start(&run, argc, argv, o->rest);
+    if (e != OK)
+        log_emerg("%s", err_text());
+    else if (run.status < 0)
+        uv_run(&run.loop, UV_RUN_DEFAULT);
+    close_all(&run);
+    return e == OK ? run.status : 1;
+}

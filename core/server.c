@@ -1,0 +1,550 @@
+/* server.c -- the main thread: start, signals, reloads, end. */
+#define _GNU_SOURCE
+#include "server.h"
+#include "base/clock.h"
+#include "base/log.h"
+#include "base/log_file.h"
+#include "base/metrics.h"
+#include "base/version.h"
+#include "crypto/seal_keys.h"
+#include "generation.h"
+#include "options.h"
+#include "paths.h"
+#include "platform/flight.h"
+#include "setup.h"
+#include "store/store.h"
+#include "watch.h"
+#include <errno.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+enum { SIGNALS = 5 };
+
+struct server {
+    const struct options *options;
+    uv_loop_t loop;
+    struct mailbox mailbox;
+    struct api_process process;
+    struct api_worker scratch; /* this thread, for trying generations */
+    struct flight_table flights;
+    struct arena arena;
+    struct generation *current; /* what the workers serve, or are told to */
+    uint64_t number;
+    struct worker **workers;
+    unsigned started, ended, answered;
+    struct worker_socket *sockets;
+    unsigned socket_count;
+    struct watch *watch;
+    uv_signal_t signals[SIGNALS];
+    int ready; /* the daemon's parent waits; -1: nobody */
+    bool serving, stopping, failed;
+    bool reload_again; /* asked for while one is under way */
+    struct message reload_message;
+    _Atomic bool reload_asked;
+
+    pthread_mutex_t told_lock; /* the last reload, for any thread */
+    bool told_ok;
+    uint64_t told_when, told_generation;
+    char told_fault[1024];
+};
+
+/* ---- what is told of reloads -----------------------------------------------
+ */
+
+static void tell(struct server *s, const char *fault)
+{
+    pthread_mutex_lock(&s->told_lock);
+    s->told_ok = !fault;
+    s->told_when = (uint64_t)clock_now();
+    s->told_generation = s->number;
+    snprintf(s->told_fault, sizeof s->told_fault, "%s", fault ? fault : "");
+    pthread_mutex_unlock(&s->told_lock);
+}
+
+static struct server *server_of(struct api_process *p)
+{
+    return (struct server *)((char *)p - offsetof(struct server, process));
+}
+
+static void reload_told(struct api_process *p, struct api_reload *out,
+                        struct buf *text)
+{
+    struct server *s = server_of(p);
+    pthread_mutex_lock(&s->told_lock);
+    buf_add_str(text, s->told_fault);
+    *out = (struct api_reload){ s->told_ok, s->told_generation, s->told_when,
+                                buf_slice(text) };
+    pthread_mutex_unlock(&s->told_lock);
+}
+
+static void count_reloads(const struct generation *g)
+{
+    static const char *const labels[] = { "app", "result", NULL };
+    struct metric *m = metrics_counter("latchkey_policy_reloads_total",
+                                       "Policies loaded again.", labels);
+    for (unsigned i = 0; i < g->api.napps; i++) {
+        const struct api_app *app = &g->api.apps[i];
+        struct slice values[] = { app->name,
+                                  app->fault ? SLICE("failed") : SLICE("ok") };
+        metric_add(m, values, 1);
+    }
+}
+
+/* ---- reload
+ * ------------------------------------------------------------------ */
+
+static bool same_text(const char *a, const char *b)
+{
+    return a == b || (a && b && !strcmp(a, b));
+}
+
+static void warn_restart(const char *what)
+{
+    log_write(LOG_WARN, "\"%s\" was changed: it needs a restart", what);
+}
+
+static void warn_listens(const struct conf *old, const struct conf *now)
+{
+    const struct conf_listen *a = old->listens, *b = now->listens;
+    while (a && b && !strcmp(a->address, b->address)) {
+        a = a->next;
+        b = b->next;
+    }
+    if (a || b)
+        warn_restart("listen");
+}
+
+static bool same_secret(const struct conf_secret *a,
+                        const struct conf_secret *b)
+{
+    return a->kind == b->kind && same_text(a->name, b->name);
+}
+
+/* What was set up once at the start. */
+static void warn_restarts(const struct conf *old, const struct conf *now)
+{
+    warn_listens(old, now);
+    if (old->worker_processes != now->worker_processes)
+        warn_restart("worker_processes");
+    if (old->worker_connections != now->worker_connections)
+        warn_restart("worker_connections");
+    if (!slice_eq(old->store, now->store))
+        warn_restart("latchkey_store");
+    if (!same_secret(&old->master_key, &now->master_key))
+        warn_restart("latchkey_master_key");
+    if (!same_secret(&old->service_key, &now->service_key))
+        warn_restart("latchkey_service_key");
+    if (!same_secret(&old->admin_token, &now->admin_token))
+        warn_restart("latchkey_admin_token");
+    if (!same_text(old->node, now->node))
+        warn_restart("latchkey_node");
+    if (!same_text(old->pid, now->pid))
+        warn_restart("pid");
+    if (!same_text(old->user, now->user))
+        warn_restart("user");
+    if (old->daemon != now->daemon)
+        warn_restart("daemon");
+}
+
+static const char *first_fault(const struct generation *g)
+{
+    for (unsigned i = 0; i < g->api.napps; i++)
+        if (g->api.apps[i].fault)
+            return g->api.apps[i].fault;
+    return NULL;
+}
+
+/* All workers serve it, or one could not. */
+static void on_generation(void *user, struct generation *g, bool ok,
+                          const char *why);
+
+static void start_reload(struct server *s, bool whole)
+{
+    if (s->stopping || !s->serving)
+        return;
+    if (s->answered < s->started) { /* one is under way */
+        s->reload_again = true;
+        return;
+    }
+    struct generation *g;
+    enum err e = generation_new(&g, s->options, whole ? NULL : s->current,
+                                s->current, &s->scratch, s->number + 1);
+    if (e != OK) {
+        log_write(LOG_ERR, "reload refused, nothing has changed: %s",
+                  err_text());
+        tell(s, err_text());
+        return;
+    }
+    s->number++;
+    if (whole) {
+        warn_restarts(s->current->conf, g->conf);
+        log_open(g->conf->error_log, g->conf->log_level);
+        watch_folder(s->watch, g->conf->apps_watch ? g->conf->apps : NULL);
+    }
+    count_reloads(g);
+    generation_unref(s->current);
+    s->current = g;
+    s->answered = 0;
+    for (unsigned i = 0; i < s->started; i++)
+        worker_switch(s->workers[i], g);
+}
+
+static void on_watch(void *user)
+{
+    start_reload(user, false);
+}
+
+static void run_reload(struct message *message)
+{
+    struct server *s =
+        (struct server *)((char *)message -
+                          offsetof(struct server, reload_message));
+    atomic_store(&s->reload_asked, false);
+    start_reload(s, true);
+}
+
+static void ask_reload(struct api_process *p)
+{
+    struct server *s = server_of(p);
+    if (!atomic_exchange(&s->reload_asked, true))
+        mailbox_post(&s->mailbox, &s->reload_message);
+}
+
+/* ---- start and end
+ * ------------------------------------------------------------ */
+
+static void stop_workers(struct server *s, bool graceful)
+{
+    s->stopping = true;
+    if (graceful)
+        atomic_store(&s->process.draining, true);
+    for (unsigned i = 0; i < s->started; i++)
+        worker_stop(s->workers[i], graceful);
+}
+
+static void now_serving(struct server *s)
+{
+    s->serving = true;
+    enum err e = setup_pid_file(s->current->conf->pid);
+    if (e != OK) {
+        log_emerg("%s", err_text());
+        s->failed = true;
+        stop_workers(s, false);
+        return;
+    }
+    tell(s, NULL);
+    const struct conf *conf = s->current->conf;
+    watch_folder(s->watch, conf->apps_watch ? conf->apps : NULL);
+    log_write(LOG_NOTICE, "latchkey/" VERSION " serves: %u worker%s, store %s",
+              s->started, s->started == 1 ? "" : "s", conf->store.data);
+    setup_ready(s->ready, 0);
+    s->ready = -1;
+}
+
+static void on_generation(void *user, struct generation *g, bool ok,
+                          const char *why)
+{
+    struct server *s = user;
+    s->answered++;
+    if (!ok && !s->serving) {
+        log_emerg("%s", why);
+        s->failed = true;
+    } else if (!ok) {
+        log_write(LOG_ERR, "a worker keeps the old generation: %s", why);
+        tell(s, why);
+    }
+    if (s->answered < s->started)
+        return;
+    if (!s->serving && s->failed) {
+        stop_workers(s, false);
+    } else if (!s->serving) {
+        now_serving(s);
+    } else {
+        log_write(LOG_NOTICE, "generation %llu serves",
+                  (unsigned long long)g->api.number);
+        if (ok)
+            tell(s, first_fault(g));
+        if (s->reload_again) {
+            s->reload_again = false;
+            start_reload(s, true);
+        }
+    }
+}
+
+static void close_loop(struct server *s)
+{
+    for (int i = 0; i < SIGNALS; i++)
+        uv_close((uv_handle_t *)&s->signals[i], NULL);
+    watch_free(s->watch);
+    mailbox_close(&s->mailbox, NULL);
+}
+
+static void on_ended(void *user, struct worker *w)
+{
+    struct server *s = user;
+    (void)w;
+    if (++s->ended == s->started)
+        close_loop(s);
+}
+
+static const struct worker_events worker_events = { on_generation, on_ended };
+
+static void on_signal(uv_signal_t *handle, int number)
+{
+    struct server *s = handle->data;
+    log_write(LOG_NOTICE, "signal %d (SIG%s) received", number,
+              sigabbrev_np(number));
+    switch (number) {
+    case SIGHUP:
+        start_reload(s, true);
+        break;
+    case SIGUSR1:
+        log_reopen();
+        log_file_reopen();
+        break;
+    case SIGQUIT:
+        stop_workers(s, true);
+        break;
+    default:
+        stop_workers(s, false);
+    }
+}
+
+static void catch_signals(struct server *s)
+{
+    static const int numbers[SIGNALS] = { SIGTERM, SIGINT, SIGQUIT, SIGHUP,
+                                          SIGUSR1 };
+    signal(SIGPIPE, SIG_IGN);
+    for (int i = 0; i < SIGNALS; i++) {
+        uv_signal_init(&s->loop, &s->signals[i]);
+        s->signals[i].data = s;
+        uv_signal_start(&s->signals[i], on_signal, numbers[i]);
+    }
+}
+
+static enum err load_keys(struct server *s, const struct conf *conf)
+{
+    const struct conf_secret *from = &conf->master_key;
+    bool file = from->kind == CONF_SECRET_FILE;
+    const char *spec =
+        arena_printf(&s->arena, "%s:%s", file ? "file" : "env", from->name);
+    enum err e = file ? setup_folders(from->name) : OK;
+    return e == OK ? seal_keys_load(&s->process.keys, spec, true) : e;
+}
+
+/* "lmdb:DIR": the folder that DIR is made in. */
+static enum err open_store(struct server *s, const struct conf *conf)
+{
+    const char *url = conf->store.data;
+    if (!strncmp(url, "lmdb:", 5)) {
+        enum err e = setup_folders(url + 5);
+        if (e != OK)
+            return e;
+    }
+    return store_open(&s->process.store, url, s->process.keys);
+}
+
+static const char *node_name(struct server *s, const struct conf *conf)
+{
+    char name[256] = "localhost";
+    if (conf->node)
+        return conf->node;
+    gethostname(name, sizeof name - 1);
+    return arena_dup(&s->arena, slice_str(name)).data;
+}
+
+static enum err prepare(struct server *s)
+{
+    const struct conf *conf = s->current->conf;
+    struct api_process *p = &s->process;
+    enum err e = load_keys(s, conf);
+    if (e == OK)
+        e = setup_secret(&s->arena, &conf->admin_token, true, &p->admin_token);
+    if (e == OK)
+        e = setup_secret(&s->arena, &conf->service_key, false, &p->service_key);
+    if (e == OK)
+        e = setup_limits(conf);
+    if (e == OK)
+        e = setup_user(conf);
+    if (e == OK)
+        e = open_store(s, conf);
+    p->workers = conf->worker_processes;
+    p->node = node_name(s, conf);
+    p->started = (uint64_t)clock_now();
+    p->flights = &s->flights;
+    p->reload = ask_reload;
+    p->reload_told = reload_told;
+    return e;
+}
+
+static enum err start_workers(struct server *s)
+{
+    unsigned n = s->process.workers;
+    s->workers = arena_alloc(&s->arena, n * sizeof *s->workers);
+    for (unsigned i = 0; s->workers && i < n; i++) {
+        enum err e =
+            worker_start(&s->workers[i], i, &s->process, s->current,
+                         s->sockets + i * s->socket_count, s->socket_count,
+                         &s->mailbox, &worker_events, s);
+        if (e != OK)
+            return e;
+        s->started++;
+    }
+    return s->workers ? OK : ERR_NOMEM;
+}
+
+/* The loop, for trying generations; before the daemon's fork there is none. */
+static enum err open_loop(struct server *s)
+{
+    uv_loop_init(&s->loop);
+    s->scratch = (struct api_worker){ .loop = &s->loop,
+                                      .mailbox = &s->mailbox,
+                                      .process = &s->process };
+    s->process.lua_path = paths_lua(&s->arena);
+    s->reload_message.run = run_reload;
+    s->ready = -1;
+    pthread_mutex_init(&s->told_lock, NULL);
+    flight_init(&s->flights);
+    return OK;
+}
+
+static enum err load_first(struct server *s)
+{
+    if (s->options->error_log)
+        log_open(s->options->error_log, LOG_ERR);
+    enum err e = generation_new(&s->current, s->options, NULL, NULL,
+                                &s->scratch, s->number = 1);
+    if (e != OK)
+        return e;
+    const struct conf *conf = s->current->conf;
+    if (conf->error_log && strcmp(conf->error_log, "stderr"))
+        e = setup_folders(conf->error_log);
+    return e == OK ? log_open(conf->error_log, conf->log_level) : e;
+}
+
+static enum err start(struct server *s)
+{
+    enum err e = load_first(s);
+    if (e == OK)
+        e = setup_sockets(s->current->conf, &s->arena, &s->sockets,
+                          &s->socket_count);
+    if (e == OK && s->current->conf->daemon) {
+        e = setup_daemon(&s->ready);
+        uv_loop_fork(&s->loop);
+    }
+    if (e == OK)
+        e = mailbox_init(&s->mailbox, &s->loop);
+    if (e == OK)
+        e = prepare(s);
+    if (e == OK)
+        e = watch_new(&s->watch, &s->loop, on_watch, s);
+    if (e != OK)
+        return e;
+    catch_signals(s);
+    return start_workers(s);
+}
+
+static void release(struct server *s)
+{
+    for (unsigned i = 0; i < s->started; i++)
+        worker_join(s->workers[i]);
+    store_close(s->process.store);
+    seal_keys_free(s->process.keys);
+    generation_unref(s->current);
+    flight_fini(&s->flights);
+    arena_free(&s->arena);
+}
+
+int server_main(const struct options *o)
+{
+    struct server s = { .options = o };
+    enum err e = open_loop(&s);
+    if (e == OK)
+        e = start(&s);
+    if (e != OK) {
+        log_emerg("%s", err_text());
+        setup_ready(s.ready, 1);
+        return 1; /* the system takes the rest */
+    }
+    uv_run(&s.loop, UV_RUN_DEFAULT);
+    if (!s.failed)
+        unlink(s.current->conf->pid);
+    log_write(LOG_NOTICE, "exit");
+    release(&s);
+    uv_loop_close(&s.loop);
+    setup_ready(s.ready, 1); /* it never served */
+    return s.failed ? 1 : 0;
+}
+
+int server_test(const struct options *o)
+{
+    struct server s = { .options = o };
+    struct generation *g;
+    open_loop(&s);
+    enum err e = generation_new(&g, o, NULL, NULL, &s.scratch, 1);
+    uv_run(&s.loop, UV_RUN_NOWAIT);
+    if (e != OK) {
+        log_emerg("%s", err_text());
+        fprintf(stderr, "latchkey: configuration test failed\n");
+        return 1;
+    }
+    if (!o->quiet)
+        fprintf(stderr,
+                "latchkey: the configuration file %s syntax is ok\n"
+                "latchkey: configuration file %s test is successful\n",
+                g->conf->path, g->conf->path);
+    if (o->dump)
+        conf_dump(g->conf, stdout);
+    generation_unref(g);
+    arena_free(&s.arena);
+    return 0;
+}
+
+static int signal_number(const char *name)
+{
+    static const struct {
+        const char *name;
+        int number;
+    } known[] = { { "stop", SIGTERM },
+                  { "quit", SIGQUIT },
+                  { "reload", SIGHUP },
+                  { "reopen", SIGUSR1 } };
+    for (size_t i = 0; i < sizeof known / sizeof *known; i++)
+        if (!strcmp(known[i].name, name))
+            return known[i].number;
+    return 0;
+}
+
+int server_signal(const struct options *o)
+{
+    struct conf *conf;
+    struct conf_options from = { .prefix = o->prefix,
+                                 .file = o->conf,
+                                 .globals = o->globals,
+                                 .error_log = o->error_log };
+    int number = signal_number(o->signal), pid = 0;
+    if (!number) {
+        log_emerg("invalid option: \"-s %s\"", o->signal);
+        return 1;
+    }
+    if (conf_load(&conf, &from) != OK) {
+        log_emerg("%s", err_text());
+        return 1;
+    }
+    FILE *file = fopen(conf->pid, "re");
+    if (!file || fscanf(file, "%d", &pid) != 1 || pid <= 0) {
+        log_emerg("no process id in \"%s\"%s%s", conf->pid, file ? "" : ": ",
+                  file ? "" : strerror(errno));
+        return 1;
+    }
+    fclose(file);
+    if (kill(pid, number)) {
+        log_emerg("kill(%d, %d) failed (%d: %s)", pid, number, errno,
+                  strerror(errno));
+        return 1;
+    }
+    conf_free(conf);
+    return 0;
+}

@@ -1,0 +1,264 @@
+/* setup.c -- what a start needs from the system. */
+#define _GNU_SOURCE
+#include "setup.h"
+#include "base/log.h"
+#include "base/text.h"
+#include "crypto/secret.h"
+#include <errno.h>
+#include <fcntl.h>
+#include <grp.h>
+#include <pwd.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/resource.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+enum { SECRET_BYTES = 32, SECRET_MAX = 4096, BACKLOG = 511 };
+
+enum err setup_folders(const char *path)
+{
+    char part[4096];
+    for (size_t i = 0; path[i] && i < sizeof part - 1; i++) {
+        if (path[i] == '/' && i > 0) {
+            part[i] = '\0';
+            if (mkdir(part, 0755) && errno != EEXIST)
+                return err_set(ERR_IO, "mkdir() \"%s\" failed (%d: %s)", part,
+                               errno, strerror(errno));
+        }
+        part[i] = path[i];
+    }
+    return OK;
+}
+
+/* ---- secrets ---------------------------------------------------------------
+ */
+
+static enum err make_secret(const char *path)
+{
+    uint8_t bytes[SECRET_BYTES];
+    struct buf hex = { 0 };
+    enum err e = setup_folders(path);
+    if (e != OK)
+        return e;
+    int fd = open(path, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
+    if (fd < 0)
+        return err_set(ERR_IO, "open() \"%s\" failed (%d: %s)", path, errno,
+                       strerror(errno));
+    bool ok = secret_random(bytes, sizeof bytes);
+    text_hex(&hex, SLICE_OF(bytes, sizeof bytes));
+    buf_add_char(&hex, '\n');
+    ok = ok && buf_ok(&hex) &&
+         write(fd, hex.data, hex.len) == (ssize_t)hex.len && !fsync(fd);
+    close(fd);
+    secret_wipe(bytes, sizeof bytes);
+    buf_wipe(&hex);
+    return ok ? OK : err_set(ERR_IO, "cannot write \"%s\"", path);
+}
+
+static struct slice trimmed(struct arena *arena, struct slice text)
+{
+    while (text.len && strchr(" \t\r\n", text.data[text.len - 1]))
+        text.len--;
+    return arena_dup(arena, slice_trim(text));
+}
+
+static enum err read_secret(struct arena *arena, const char *path,
+                            struct slice *out)
+{
+    char text[SECRET_MAX];
+    int fd = open(path, O_RDONLY | O_CLOEXEC);
+    ssize_t n = fd < 0 ? -1 : read(fd, text, sizeof text);
+    int why = errno;
+    if (fd >= 0)
+        close(fd);
+    if (n < 0)
+        return err_set(ERR_CONFIG, "open() \"%s\" failed (%d: %s)", path, why,
+                       strerror(why));
+    *out = trimmed(arena, SLICE_OF(text, (size_t)n));
+    secret_wipe(text, sizeof text);
+    return out->len >= 16
+               ? OK
+               : err_set(ERR_CONFIG,
+                         "the secret in \"%s\" is shorter than 16 characters",
+                         path);
+}
+
+enum err setup_secret(struct arena *arena, const struct conf_secret *from,
+                      bool make, struct slice *out)
+{
+    *out = SLICE_NONE;
+    if (from->kind == CONF_SECRET_NONE)
+        return OK;
+    if (from->kind == CONF_SECRET_ENV) {
+        const char *value = getenv(from->name);
+        if (!value || strlen(value) < 16)
+            return err_set(ERR_CONFIG, "the environment's %s is %s", from->name,
+                           value ? "shorter than 16 characters" : "not set");
+        *out = trimmed(arena, slice_str(value));
+        return OK;
+    }
+    if (make && access(from->name, F_OK) && errno == ENOENT) {
+        enum err e = make_secret(from->name);
+        if (e != OK)
+            return e;
+    }
+    return read_secret(arena, from->name, out);
+}
+
+/* ---- sockets ----------------------------------------------------------------
+ */
+
+static struct http_limits limits_of(const struct conf *conf,
+                                    const struct conf_listen *l)
+{
+    const struct conf_server *s = l->default_server;
+    return (struct http_limits){
+        .header_line = (size_t)s->large_header_buffer_size,
+        .header_total =
+            (size_t)(s->large_header_buffers * s->large_header_buffer_size),
+        .connections = conf->worker_connections,
+        .header_msec = s->client_header_timeout,
+        .body_msec = s->root->client_body_timeout,
+        .send_msec = s->root->send_timeout,
+    };
+}
+
+static enum err bind_address(const struct conf_listen *l, bool share, int *fd)
+{
+    char unix_path[256];
+    int backlog = l->backlog > 0 ? l->backlog : BACKLOG;
+    if (l->host)
+        return http_socket(l->host, l->port, backlog, share, fd);
+    snprintf(unix_path, sizeof unix_path, "unix:%s", l->path);
+    return http_socket(unix_path, 0, backlog, false, fd);
+}
+
+/* Workers share one socket of an AF_UNIX path: it has no SO_REUSEPORT. */
+static enum err socket_for(const struct conf_listen *l, unsigned worker,
+                           bool share, const struct worker_socket *first,
+                           int *fd)
+{
+    if (l->host || worker == 0)
+        return bind_address(l, share, fd);
+    *fd = fcntl(first->fd, F_DUPFD_CLOEXEC, 3);
+    return *fd >= 0 ? OK : err_set(ERR_IO, "dup: %s", strerror(errno));
+}
+
+/* SO_REUSEPORT would hide a port that another server of ours holds. */
+static enum err probe(const struct conf_listen *l)
+{
+    int fd;
+    enum err e = l->host ? bind_address(l, false, &fd) : OK;
+    if (e == OK && l->host)
+        close(fd);
+    return e;
+}
+
+enum err setup_sockets(const struct conf *conf, struct arena *arena,
+                       struct worker_socket **sockets, unsigned *count)
+{
+    unsigned workers = conf->worker_processes;
+    *count = 0;
+    for (struct conf_listen *l = conf->listens; l; l = l->next)
+        ++*count;
+    *sockets = arena_alloc(arena, (workers * *count + 1) * sizeof **sockets);
+    if (!*sockets)
+        return ERR_NOMEM;
+    unsigned i = 0;
+    for (struct conf_listen *l = conf->listens; l; l = l->next, i++) {
+        enum err e = probe(l);
+        for (unsigned w = 0; e == OK && w < workers; w++) {
+            struct worker_socket *s = &(*sockets)[w * *count + i];
+            s->limits = limits_of(conf, l);
+            s->address = arena_dup(arena, slice_str(l->address)).data;
+            e = socket_for(l, w, workers > 1, &(*sockets)[i], &s->fd);
+        }
+        if (e != OK)
+            return e;
+    }
+    return OK;
+}
+
+/* ---- limits, user, daemon, pid ---------------------------------------------
+ */
+
+enum err setup_limits(const struct conf *conf)
+{
+    for (const struct conf_env *env = conf->env; env; env = env->next)
+        if (env->value.data)
+            setenv(env->name.data, env->value.data, 1);
+    struct rlimit limit = { conf->worker_rlimit_nofile,
+                            conf->worker_rlimit_nofile };
+    if (limit.rlim_cur && setrlimit(RLIMIT_NOFILE, &limit))
+        log_write(LOG_ALERT, "setrlimit(RLIMIT_NOFILE, %llu) failed (%d: %s)",
+                  (unsigned long long)limit.rlim_cur, errno, strerror(errno));
+    return OK;
+}
+
+enum err setup_user(const struct conf *conf)
+{
+    if (!conf->user || geteuid() != 0)
+        return OK;
+    struct passwd *pw = getpwnam(conf->user);
+    struct group *gr = conf->group ? getgrnam(conf->group) : NULL;
+    if (!pw || (conf->group && !gr))
+        return err_set(ERR_CONFIG, "user \"%s\" or its group does not exist",
+                       conf->user);
+    gid_t gid = gr ? gr->gr_gid : pw->pw_gid;
+    if (setgid(gid) || initgroups(conf->user, gid) || setuid(pw->pw_uid))
+        return err_set(ERR_CONFIG, "cannot become user \"%s\": %s", conf->user,
+                       strerror(errno));
+    return OK;
+}
+
+enum err setup_daemon(int *ready)
+{
+    int ends[2];
+    if (pipe2(ends, O_CLOEXEC))
+        return err_set(ERR_IO, "pipe: %s", strerror(errno));
+    pid_t pid = fork();
+    if (pid < 0)
+        return err_set(ERR_IO, "fork() failed (%d: %s)", errno,
+                       strerror(errno));
+    if (pid > 0) {
+        char status = 1; /* a child that dies says nothing */
+        close(ends[1]);
+        if (read(ends[0], &status, 1) != 1)
+            status = 1;
+        _exit(status);
+    }
+    close(ends[0]);
+    setsid();
+    *ready = ends[1];
+    return OK;
+}
+
+void setup_ready(int ready, int status)
+{
+    char byte = (char)status;
+    if (ready < 0)
+        return;
+    int null = open("/dev/null", O_RDWR | O_CLOEXEC);
+    for (int fd = 0; null >= 0 && fd <= 2; fd++)
+        dup2(null, fd);
+    if (null > 2)
+        close(null);
+    if (write(ready, &byte, 1) != 1)
+        log_write(LOG_ALERT, "nobody waits for the daemon's start");
+    close(ready);
+}
+
+enum err setup_pid_file(const char *path)
+{
+    enum err e = setup_folders(path);
+    if (e != OK)
+        return e;
+    FILE *file = fopen(path, "we");
+    if (!file)
+        return err_set(ERR_IO, "open() \"%s\" failed (%d: %s)", path, errno,
+                       strerror(errno));
+    fprintf(file, "%d\n", (int)getpid());
+    fclose(file);
+    return OK;
+}
