@@ -104,7 +104,7 @@ static int start(void **state)
     b.server.tls = tls;
     fake_start(&b.server, answer);
     uv_loop_init(&b.loop);
-    return client_new(&b.client, &b.loop);
+    return client_new(&b.client, &b.loop) != OK;
 }
 
 static int stop(void **state)
