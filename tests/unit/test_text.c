@@ -168,6 +168,7 @@ static void a_broken_escape_stays_as_it_is(void **state)
         { SLICE("%2525"), "%25", "%25" }, /* once, not twice */
         { SLICE("%2B"), "+", "+" },
         { SLICE(""), "", "" },
+        { SLICE_OF("%41", 2), "%4", "%4" }, /* never past the end */
     };
     for (size_t i = 0; i < sizeof table / sizeof *table; i++) {
         struct buf path = { 0 }, query = { 0 };
