@@ -29,6 +29,42 @@ static struct task *make(struct vm *vm)
     return t;
 }
 
+/* marks[co] = the value at the top of L, which goes. */
+static void set_mark(struct vm *vm, lua_State *L, int ref)
+{
+    lua_rawgeti(L, LUA_REGISTRYINDEX, vm->marks);
+    lua_rawgeti(L, LUA_REGISTRYINDEX, ref);
+    lua_pushvalue(L, -3);
+    lua_rawset(L, -3);
+    lua_pop(L, 2);
+}
+
+static void make_coroutine(struct task *t, lua_State *L)
+{
+    t->co = lua_newthread(L);
+    t->ref = luaL_ref(L, LUA_REGISTRYINDEX);
+    lua_pushboolean(L, true);
+    set_mark(t->vm, L, t->ref);
+}
+
+void task_mark(struct task *child, const char *status)
+{
+    lua_State *L = child->vm->L;
+    lua_pushstring(L, status);
+    set_mark(child->vm, L, child->ref);
+}
+
+bool task_owns(struct vm *vm, lua_State *L, int index)
+{
+    lua_pushvalue(L, index);
+    lua_rawgeti(L, LUA_REGISTRYINDEX, vm->marks);
+    lua_insert(L, -2);
+    lua_rawget(L, -2);
+    bool marked = !lua_isnil(L, -1);
+    lua_pop(L, 2);
+    return marked;
+}
+
 static void drop_coroutine(struct task *t)
 {
     luaL_unref(t->vm->L, LUA_REGISTRYINDEX, t->ref);
@@ -80,10 +116,8 @@ struct task *task_new(struct vm *vm, lua_State *L, int nargs)
         lua_pop(L, nargs + 1);
         return NULL;
     }
-    if (!t->co) {
-        t->co = lua_newthread(L);
-        t->ref = luaL_ref(L, LUA_REGISTRYINDEX);
-    }
+    if (!t->co)
+        make_coroutine(t, L);
     lua_xmove(L, t->co, nargs + 1);
     t->state = TASK_NEW;
     t->ok = t->unwinding = false;
@@ -186,23 +220,46 @@ static void complete(struct task *t)
     release(t);
 }
 
+/* What t started and has not ended goes on under the root; nobody can wait
+ * for the others any more. */
+static void hand_over_children(struct task *t)
+{
+    struct task *root = task_root(t);
+    while (t->children) {
+        struct task *child = t->children;
+        if (child->state == TASK_DONE) {
+            task_collect(child);
+            continue;
+        }
+        unlink_child(child);
+        child->parent = root;
+        child->user = NULL;
+        child->sibling = root->children;
+        root->children = child;
+        root->running_children++;
+    }
+    t->running_children = 0;
+}
+
 /* Ended by itself.  A root waits for its light threads, unless it failed. */
 static void finish(struct task *t)
 {
     t->state = TASK_DONE;
+    stop_operation(t);
     struct task *parent = t->parent;
     if (!parent) {
         if (!t->ok || t->unwinding || !t->running_children)
             complete(t);
         return;
     }
+    hand_over_children(t);
     parent->running_children--;
     bool last = parent->state == TASK_DONE && !parent->running_children;
     if (t->on_done)
         t->on_done(t, t->ok); /* a parent that waits for t goes on, and t is
                                  gone; a parent that is DONE cannot wait */
     if (last)
-        finish(parent);
+        complete(parent);
 }
 
 static void on_ready(uv_timer_t *timer)
@@ -220,6 +277,7 @@ static void cancel_timer(struct task *t)
 static void yield_to_loop(struct task *t)
 {
     lua_settop(t->co, 0);
+    stop_operation(t);
     t->state = TASK_WAITING;
     t->cancel = cancel_timer;
     uv_timer_start(&t->timer, on_ready, 0, 0);
@@ -231,15 +289,23 @@ static bool is_wait(lua_State *co)
            lua_islightuserdata(co, -1);
 }
 
-/* A root that is running right now has started t and looks at its own
- * unwinding when t comes back. */
+/* Whoever started t is still inside task_start. */
+static bool is_nested(const struct task *t)
+{
+    while ((t = t->parent))
+        if (t->state == TASK_RUNNING)
+            return true;
+    return false;
+}
+
+/* Who is running right now and has started t looks at the root's unwinding
+ * when t comes back, and unwinds too. */
 static void unwind(struct task *t)
 {
     struct task *root = task_root(t);
-    bool busy = root != t && root->state == TASK_RUNNING;
     t->state = TASK_DONE;
     root->unwinding = true;
-    if (!busy)
+    if (!is_nested(t))
         complete(root);
 }
 
@@ -278,12 +344,17 @@ void task_resume(struct task *t, int nresults)
     run(t, nresults);
 }
 
+/* An operation that is still there belongs to a wait that could not be: the
+ * yield failed further out, at a C function that cannot be left. */
 struct task *task_check(lua_State *L)
 {
     struct vm *vm = vm_of(L);
-    if (!vm->running)
+    if (!vm->running || vm->phase)
         luaL_error(L, "API disabled in the context of %s",
                    vm->phase ? vm->phase : "init_by_lua*");
+    if (!lua_isyieldable(L))
+        luaL_error(L, "attempt to yield across C-call boundary");
+    stop_operation(vm->running);
     vm->running->caller = L;
     return vm->running;
 }
@@ -307,4 +378,49 @@ int task_sleep(struct task *t, uint64_t msec)
     uv_update_time(t->vm->loop);
     uv_timer_start(&t->timer, on_ready, msec, 0);
     return task_wait(t, cancel_timer, NULL);
+}
+
+/* The stack of co, as one coroutine of a traceback. */
+static void add_stack(struct vm *vm, lua_State *co, int *number,
+                      struct buf *out)
+{
+    lua_State *L = vm->L;
+    luaL_traceback(L, co, NULL, 0);
+    struct slice frames = vm_slice(L, -1);
+    buf_addf(out, "\ncoroutine %d:", (*number)++);
+    buf_add(out, slice_from(frames, strlen("stack traceback:")));
+    lua_pop(L, 1);
+}
+
+/* The wrapped coroutines that the error at the top of t->co came through. */
+static void add_trail(struct task *t, int *number, struct buf *out)
+{
+    lua_State *L = t->vm->L;
+    lua_rawgeti(L, LUA_REGISTRYINDEX, t->vm->trail);
+    lua_rawgeti(L, -1, 0);
+    lua_pushvalue(t->co, -1);
+    lua_xmove(t->co, L, 1);
+    bool same = lua_rawequal(L, -1, -2);
+    lua_pop(L, 2);
+    for (int i = 1, n = (int)lua_objlen(L, -1); i <= n; i++) {
+        lua_rawgeti(L, -1, i);
+        if (same)
+            add_stack(t->vm, lua_tothread(L, -1), number, out);
+        lua_pop(L, 1);
+        lua_pushnil(L);
+        lua_rawseti(L, -2, i);
+    }
+    lua_pushnil(L);
+    lua_rawseti(L, -2, 0);
+    lua_pop(L, 1);
+}
+
+void task_traceback(struct task *t, struct buf *out)
+{
+    int number = 0;
+    buf_add_str(out, "stack traceback:");
+    add_trail(t, &number, out);
+    add_stack(t->vm, t->co, &number, out);
+    while ((t = t->parent) && t->state != TASK_DONE)
+        add_stack(t->vm, t->co, &number, out);
 }

@@ -9,6 +9,7 @@
  * All of it happens on the vm's thread.  User coroutines may wait too: the
  * core's yield passes outward through them (vm.c). */
 #pragma once
+#include "base/buf.h"
 #include "vm/vm.h"
 
 enum task_state { TASK_NEW, TASK_RUNNING, TASK_WAITING, TASK_DONE };
@@ -40,8 +41,8 @@ struct task {
  * Nothing runs before task_start.  NULL: no memory, arguments popped. */
 struct task *task_new(struct vm *vm, lua_State *L, int nargs);
 
-/* A light thread: it ends with its parent at the latest, and a root is not
- * done before its children are. */
+/* A light thread.  A root is not done before its light threads are; what runs
+ * on when a light thread ends becomes the root's, its user is then NULL. */
 void task_adopt(struct task *parent, struct task *child);
 
 /* First run.  The task may be done, and gone, when this returns. */
@@ -51,7 +52,8 @@ void task_start(struct task *t);
 void task_resume(struct task *t, int nresults);
 
 /* The running task, for a function that is going to wait.  Raises "API
- * disabled in the context of ..." where waiting is not possible. */
+ * disabled in the context of ..." where waiting is not possible, and
+ * LuaJIT's error where C code that cannot be left lies between. */
 struct task *task_check(lua_State *L);
 
 /* `return task_wait(t, cancel, op);` -- the last thing that a binding does. */
@@ -70,6 +72,18 @@ void task_cancel(struct task *t);
 
 /* Frees a light thread that has ended and was looked at. */
 void task_collect(struct task *child);
+
+/* What coroutine.status says from now on of a light thread's coroutine:
+ * "zombie", "dead". */
+void task_mark(struct task *child, const char *status);
+
+/* Whether the coroutine at index is or was a task's own. */
+bool task_owns(struct vm *vm, lua_State *L, int index);
+
+/* Appends "stack traceback:" and the frames of each coroutine from the one
+ * where the error at the top of t->co was raised up to the root, as
+ * OpenResty's log shows them.  For on_done. */
+void task_traceback(struct task *t, struct buf *out);
 
 /* The outermost task: the request's or the timer's. */
 struct task *task_root(struct task *t);

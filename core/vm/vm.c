@@ -6,28 +6,76 @@
 
 /* A wait yields this marker through every user coroutine up to the task, and
  * the values it is resumed with come back down the same way.  A coroutine
- * that never waits behaves as before, also where C is in between. */
+ * that never waits behaves as before, also where C is in between.
+ *
+ * marks[co] is set for what a script must not resume: true for a task's own
+ * coroutine and for a user's that waits inside a task, or the status word of
+ * a light thread that has ended (task_mark).
+ *
+ * trail holds what an error passed through on its way out of wrapped
+ * coroutines, innermost first: for task_traceback. */
 static const char coroutines[] =
-    "local WAIT = ...\n"
-    "local raw, yield = coroutine.resume, coroutine.yield\n"
-    "local create, error = coroutine.create, error\n"
-    "local function pass(co, ...)\n"
+    "local WAIT, marks, trail, in_task = ...\n"
+    "local raw, yield, status = coroutine.resume, coroutine.yield, "
+    "coroutine.status\n"
+    "local create, wrap, error = coroutine.create, coroutine.wrap, error\n"
+    "local pass\n"
+    "local function go_on(co, ...)\n"
+    "  marks[co] = nil\n"
+    "  return pass(co, raw(co, ...))\n"
+    "end\n"
+    "function pass(co, ...)\n"
     "  local ok, first = ...\n"
     "  if ok and first == WAIT then\n"
-    "    return pass(co, raw(co, yield(WAIT)))\n"
+    "    marks[co] = true\n"
+    "    return go_on(co, yield(WAIT))\n"
     "  end\n"
     "  return ...\n"
     "end\n"
-    "local function resume(co, ...) return pass(co, raw(co, ...)) end\n"
-    "local function raise(ok, ...)\n"
+    "function coroutine.status(co)\n"
+    "  local mark = marks[co]\n"
+    "  if mark ~= nil and mark ~= true then return mark end\n"
+    "  local is = status(co)\n"
+    "  return mark and is == 'suspended' and 'running' or is\n"
+    "end\n"
+    "local function resume(co, ...)\n"
+    "  if marks[co] or status(co) ~= 'suspended' then\n"
+    "    return false, 'cannot resume ' .. coroutine.status(co)\n"
+    "      .. ' coroutine'\n"
+    "  end\n"
+    "  return pass(co, raw(co, ...))\n"
+    "end\n"
+    "local function raise(co, ok, ...)\n"
     "  if ok then return ... end\n"
-    "  return error((...), 0)\n"
+    "  local err = ...\n"
+    "  if trail[0] ~= err then\n"
+    "    for i = #trail, 1, -1 do trail[i] = nil end\n"
+    "    trail[0] = err\n"
+    "  end\n"
+    "  trail[#trail + 1] = co\n"
+    "  return error(err, 0)\n"
     "end\n"
     "coroutine.resume = resume\n"
     "function coroutine.wrap(f)\n"
+    "  if not in_task() then return wrap(f) end\n"
     "  local co = create(f)\n"
-    "  return function(...) return raise(resume(co, ...)) end\n"
+    "  return function(...) return raise(co, resume(co, ...)) end\n"
     "end\n";
+
+static int f_in_task(lua_State *L)
+{
+    struct vm *vm = vm_of(L);
+    lua_pushboolean(L, vm->running && !vm->phase);
+    return 1;
+}
+
+/* Pushes a new table and keeps it in the registry. */
+static int push_kept(lua_State *L)
+{
+    lua_newtable(L);
+    lua_pushvalue(L, -1);
+    return luaL_ref(L, LUA_REGISTRYINDEX);
+}
 
 static enum err wrap_coroutines(struct vm *vm)
 {
@@ -37,7 +85,14 @@ static enum err wrap_coroutines(struct vm *vm)
     if (e != OK)
         return e;
     lua_pushlightuserdata(L, task_wait_marker());
-    return vm_call(vm, 1, 0);
+    vm->marks = push_kept(L);
+    lua_createtable(L, 0, 1);
+    lua_pushliteral(L, "k");
+    lua_setfield(L, -2, "__mode");
+    lua_setmetatable(L, -2);
+    vm->trail = push_kept(L);
+    vm_push_function(vm, L, f_in_task);
+    return vm_call(vm, 4, 0);
 }
 
 enum err vm_new(struct vm **out, uv_loop_t *loop)

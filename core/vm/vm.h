@@ -22,6 +22,7 @@ struct vm {
     unsigned idle_count;
     unsigned holds;    /* tasks and others that still need the state */
     const char *phase; /* the phase that runs outside tasks, or NULL */
+    int marks, trail;  /* tables in the registry, see vm.c */
     void *host;        /* what api hangs on it: a struct api_host */
     uint64_t generation;
     bool retired;                      /* a newer vm serves; end when empty */

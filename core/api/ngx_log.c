@@ -1,0 +1,111 @@
+/* ngx_log.c -- ngx.log(level, ...), print(...) and the levels' names. */
+#include "api/ngx_log.h"
+#include "base/log.h"
+
+/* Makes each argument from index first on a text, in its slot.  Arguments are
+ * counted without the level, as OpenResty does. */
+static void make_texts(lua_State *L, int first)
+{
+    int top = lua_gettop(L);
+    for (int i = first; i <= top; i++) {
+        int type = lua_type(L, i), arg = i - first + 1;
+        if (type == LUA_TNIL) {
+            lua_pushliteral(L, "nil");
+        } else if (type == LUA_TBOOLEAN) {
+            lua_pushstring(L, lua_toboolean(L, i) ? "true" : "false");
+        } else if (type == LUA_TLIGHTUSERDATA && !lua_touserdata(L, i)) {
+            lua_pushliteral(L, "null");
+        } else if (type == LUA_TTABLE) {
+            if (!luaL_callmeta(L, i, "__tostring"))
+                luaL_argerror(L, arg,
+                              "expected table to have __tostring metamethod");
+        } else if (type == LUA_TSTRING || type == LUA_TNUMBER) {
+            lua_tostring(L, i);
+            continue;
+        } else {
+            luaL_argerror(L, arg,
+                          lua_pushfstring(L,
+                                          "string, number, boolean, or nil "
+                                          "expected, got %s",
+                                          lua_typename(L, type)));
+        }
+        lua_replace(L, i);
+    }
+}
+
+/* "[lua] CHUNK:LINE: FUNC(): ", of the function that called us. */
+static void add_place(lua_State *L, struct buf *text)
+{
+    lua_Debug at;
+    buf_add_str(text, "[lua] ");
+    if (!lua_getstack(L, 1, &at) || !lua_getinfo(L, "Snl", &at))
+        return;
+    const char *slash = strrchr(at.short_src, '/');
+    buf_addf(text, "%s:%d: ", slash ? slash + 1 : at.short_src,
+             at.currentline > 0 ? at.currentline : at.linedefined);
+    if (*at.namewhat && *at.what == 'L')
+        buf_addf(text, "%s(): ", at.name);
+}
+
+void ngx_log_write(const struct request *r, const char *context,
+                   enum log_level level, struct buf *text)
+{
+    if (r && r->phase == CONF_LOG)
+        buf_add_str(text, " while logging request");
+    if (r) {
+        request_log(r, level, buf_slice(text));
+        return;
+    }
+    /* init_by_lua runs outside everything, and nginx names no context. */
+    if (*context && strcmp(context, "init_by_lua*"))
+        buf_addf(text, ", context: %s", context);
+    log_line(level, 0, buf_slice(text), SLICE_NONE);
+}
+
+static int log_from(lua_State *L, enum log_level level, int first)
+{
+    struct vm *vm = vm_of(L);
+    struct buf text = { 0 };
+    if (!log_enabled(level))
+        return 0;
+    make_texts(L, first);
+    add_place(L, &text);
+    for (int i = first; i <= lua_gettop(L); i++)
+        buf_add(&text, vm_slice(L, i));
+    ngx_log_write(api_request_or_null(L),
+                  vm->phase     ? vm->phase
+                  : vm->running ? vm->running->context
+                                : "",
+                  level, &text);
+    buf_free(&text);
+    return 0;
+}
+
+static int f_log(lua_State *L)
+{
+    int level = (int)luaL_checkinteger(L, 1);
+    if (level < LOG_STDERR || level > LOG_DEBUG)
+        return luaL_argerror(L, 1,
+                             lua_pushfstring(L, "bad log level: %d", level));
+    return log_from(L, (enum log_level)level, 2);
+}
+
+static int f_print(lua_State *L)
+{
+    return log_from(L, LOG_NOTICE, 1);
+}
+
+void ngx_log_open(struct vm *vm, lua_State *L)
+{
+    static const char *const levels[] = { "STDERR", "EMERG", "ALERT",
+                                          "CRIT",   "ERR",   "WARN",
+                                          "NOTICE", "INFO",  "DEBUG" };
+    for (int i = LOG_STDERR; i <= LOG_DEBUG; i++) {
+        lua_pushinteger(L, i);
+        lua_setfield(L, -2, levels[i]);
+    }
+    vm_push_function(vm, L, f_log);
+    lua_setfield(L, -2, "log");
+    vm_push_function(vm, L, f_print);
+    lua_setglobal(L, "print");
+}

@@ -1,0 +1,112 @@
+/* ngx_worker.c -- ngx.worker, ngx.config and ngx.get_phase. */
+#include "api/api.h"
+#include <unistd.h>
+
+/* Where the running code stands: "content_by_lua*", "ngx.timer", ... */
+static const char *context(struct vm *vm)
+{
+    if (vm->phase)
+        return vm->phase;
+    return vm->running ? vm->running->context : "init_by_lua*";
+}
+
+/* "content", "timer", "init_worker": the context without its ornaments. */
+static int f_get_phase(lua_State *L)
+{
+    struct slice name = slice_str(context(vm_of(L)));
+    static const struct slice by = { "_by_lua*", 8 }, ngx = { "ngx.", 4 };
+    if (name.len > by.len && slice_eq(slice_from(name, name.len - by.len), by))
+        name.len -= by.len;
+    else if (slice_starts(name, ngx))
+        name = slice_from(name, ngx.len);
+    vm_push(L, name);
+    return 1;
+}
+
+static int f_id(lua_State *L)
+{
+    lua_pushinteger(L, (lua_Integer)api_of(L)->worker->id);
+    return 1;
+}
+
+static int f_count(lua_State *L)
+{
+    lua_pushinteger(L, (lua_Integer)api_of(L)->worker->process->workers);
+    return 1;
+}
+
+static int f_pid(lua_State *L)
+{
+    lua_pushinteger(L, getpid());
+    return 1;
+}
+
+/* Workers are threads here, so each has the pid of the process. */
+static int f_pids(lua_State *L)
+{
+    int count = (int)api_of(L)->worker->process->workers;
+    if (!strncmp(context(vm_of(L)), "init_", 5))
+        return vm_fail(L, "API disabled in the current context");
+    lua_createtable(L, count, 0);
+    for (int i = 1; i <= count; i++) {
+        lua_pushinteger(L, getpid());
+        lua_rawseti(L, -2, i);
+    }
+    return 1;
+}
+
+static int f_exiting(lua_State *L)
+{
+    struct api *api = api_of(L);
+    lua_pushboolean(L, api->vm->retired ||
+                           atomic_load(&api->worker->process->draining));
+    return 1;
+}
+
+static int f_prefix(lua_State *L)
+{
+    lua_pushstring(L, api_of(L)->conf->prefix);
+    return 1;
+}
+
+/* Scripts look here for nginx's modules; these two are what we stand for. */
+static int f_nginx_configure(lua_State *L)
+{
+    lua_pushliteral(L, " --with-http_ssl_module --with-threads");
+    return 1;
+}
+
+static void open_config(struct vm *vm, lua_State *L)
+{
+    static const luaL_Reg funcs[] = { { "prefix", f_prefix },
+                                      { "nginx_configure", f_nginx_configure },
+                                      { NULL, NULL } };
+    /* The versions whose behaviour scripts may expect: nginx 1.22.1 with
+     * lua-nginx-module 0.10.23. */
+    enum { NGINX_VERSION = 1022001, NGX_LUA_VERSION = 10023 };
+    lua_createtable(L, 0, 8);
+    vm_register(vm, L, funcs);
+    lua_pushboolean(L, false);
+    lua_setfield(L, -2, "debug");
+    lua_pushliteral(L, "http");
+    lua_setfield(L, -2, "subsystem");
+    lua_pushinteger(L, NGINX_VERSION);
+    lua_setfield(L, -2, "nginx_version");
+    lua_pushinteger(L, NGX_LUA_VERSION);
+    lua_setfield(L, -2, "ngx_lua_version");
+    lua_setfield(L, -2, "config");
+}
+
+void ngx_worker_open(struct vm *vm, lua_State *L)
+{
+    static const luaL_Reg funcs[] = {
+        { "id", f_id },     { "count", f_count },     { "pid", f_pid },
+        { "pids", f_pids }, { "exiting", f_exiting }, { NULL, NULL }
+    };
+    lua_createtable(L, 0, 8);
+    vm_register(vm, L, funcs);
+    lua_setfield(L, -2, "worker");
+    vm_push_function(vm, L, f_get_phase);
+    lua_setfield(L, -2, "get_phase");
+    open_config(vm, L);
+}
