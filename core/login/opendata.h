@@ -5,9 +5,10 @@
  * only if the watermark is ours.  Padding alone proves nothing: 1 wrong key
  * in 256 passes it.
  *
- * The cause is for operators.  Callers get one refusal for all causes: every
- * key is tried whatever the others did, and bad padding is parsed like good,
- * so that time does not tell either.  Pure functions, any thread. */
+ * The cause is for operators.  Callers get one refusal for all causes, and
+ * time does not tell either: every key is tried whatever the others did, bad
+ * padding is parsed like good, and as many bytes of JSON are parsed in all,
+ * wherever the first fault is.  Pure functions, any thread. */
 #pragma once
 #include "login/keyring.h"
 #include <jansson.h>
