@@ -345,6 +345,11 @@ void client_free(struct client *c, void (*on_closed)(void *user), void *user)
     client_loop_close(c);
 }
 
+uv_loop_t *client_loop(const struct client *c)
+{
+    return c->loop;
+}
+
 enum err client_send(struct client *c, struct client_request *req)
 {
     if (c->closing)

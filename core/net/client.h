@@ -59,6 +59,8 @@ enum err client_new(struct client **out, uv_loop_t *loop);
  * May be called from inside on_done.  c may be NULL: nothing happens. */
 void client_free(struct client *c, void (*on_closed)(void *user), void *user);
 
+uv_loop_t *client_loop(const struct client *c);
+
 /* PENDING: on_done comes exactly once, from the loop, never from in here.
  * Anything else (ERR_INVALID, ERR_NOMEM): it was not started.  In on_done
  * the request is the caller's again: it may be sent anew or freed. */

@@ -1,7 +1,9 @@
 /* platform_login.h -- one login code traded for an identity and its key.
  *
  * Retries what is safe: a connection that fails and the platform's "busy"
- * up to twice more, a lost answer once (its code may be spent: `ambiguous`).
+ * up to twice more, a lost answer once.  The code may be spent by then
+ * (`ambiguous`), so a refusal of it is PLATFORM_CODE_INVALID even where the
+ * platform says "used": by us.  An answer lost for good is PLATFORM_TIMEOUT.
  * Belongs to the thread of its client. */
 #pragma once
 #include "net/client.h"
@@ -13,7 +15,7 @@ enum {
     PLATFORM_MESSAGE = 160 + 1 /* an errmsg, likewise */
 };
 
-struct platform_login {
+struct platform_login { /* zeroed before its first use */
     /* The caller's, unchanged until the end. */
     const struct platform *platform;
     const char *base; /* base URL; NULL: the platform's */
@@ -38,15 +40,16 @@ struct platform_login {
     struct client *client;
     struct client_request request;
     struct buf url, body;
-    uv_loop_t *loop;
     uv_timer_t *timer; /* the wait before another try; closes on its own */
-    uint64_t started;  /* hrtime */
+    uint64_t started;  /* clock_ticks */
     unsigned tries_left;
     bool lost; /* an answer was lost: ambiguous, and no other try */
 };
 
-/* PENDING: on_done comes exactly once, from the loop.  ERR_INVALID (no
- * code, not UTF-8 where the platform takes JSON), ERR_NOMEM: not started. */
+/* PENDING: on_done comes exactly once, from the loop, within twice
+ * timeout_ms.  ERR_INVALID (no code, not UTF-8 where the platform takes JSON,
+ * a base that is no URL), ERR_NOMEM: not started.  Before client_free(c),
+ * what is under way is canceled. */
 enum err platform_login_start(struct client *c, struct platform_login *login);
 
 /* Stops it; on_done is not called, and the memory is the caller's again

@@ -102,7 +102,7 @@ static inline bool fake_whole(struct fake_conn *c)
     c->in[c->len] = '\0';
     if (!strstr(c->in, "\r\n\r\n"))
         return false;
-    const char *length = strcasestr(c->in, "\r\nContent-Length:");
+    const char *length = strstr(c->in, "\r\nContent-Length:");
     size_t need = length ? strtoul(length + 17, NULL, 10) : 0;
     return c->len >= (size_t)(fake_body(c) - c->in) + need;
 }
