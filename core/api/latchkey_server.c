@@ -114,6 +114,21 @@ static int f_mac(lua_State *L)
     return 1;
 }
 
+/* server.prefix() -> the folder that relative paths start from, with its
+ * slash. */
+static int f_prefix(lua_State *L)
+{
+    lua_pushstring(L, api_of(L)->conf->prefix);
+    return 1;
+}
+
+/* server.apps_folder() -> where the policies are; nil: nowhere. */
+static int f_apps_folder(lua_State *L)
+{
+    lua_pushstring(L, api_of(L)->conf->apps);
+    return 1;
+}
+
 void latchkey_server_open(struct vm *vm, lua_State *L)
 {
     static const luaL_Reg funcs[] = { { "status", f_status },
@@ -122,6 +137,8 @@ void latchkey_server_open(struct vm *vm, lua_State *L)
                                       { "is_admin", f_is_admin },
                                       { "is_service", f_is_service },
                                       { "mac", f_mac },
+                                      { "prefix", f_prefix },
+                                      { "apps_folder", f_apps_folder },
                                       { NULL, NULL } };
     (void)L;
     api_preload(vm, "latchkey.server", funcs);

@@ -1,0 +1,147 @@
+-- admin.lua -- for operators: health, metrics, status, policies, reload.
+--
+-- `require("latchkey.admin").serve()` on a listener of its own.
+
+local cjson = require "cjson.safe"
+local apps = require "latchkey.app"
+local metrics = require "latchkey.metrics"
+local platform = require "latchkey.platform"
+local server = require "latchkey.server"
+local session = require "latchkey.session"
+local store = require "latchkey.store"
+
+local ngx = ngx
+
+local admin = {}
+
+local build = metrics.gauge("latchkey_build_info", "The version that runs.",
+  { "version" })
+local lua_bytes = metrics.gauge("latchkey_lua_bytes",
+  "Memory of a worker's Lua state.", { "worker" })
+
+local function send(status, body)
+  ngx.status = status
+  ngx.header["Content-Type"] = "application/json; charset=utf-8"
+  ngx.header["Cache-Control"] = "no-store"
+  body = cjson.encode(body)
+  ngx.header["Content-Length"] = #body
+  ngx.print(body)
+end
+
+local function refuse(status, reason, msg)
+  send(status, { code = status, reason = reason, msg = msg })
+end
+
+local function text(status, body)
+  ngx.status = status
+  ngx.header["Content-Type"] = "text/plain; version=0.0.4; charset=utf-8"
+  ngx.header["Content-Length"] = #body
+  ngx.print(body)
+end
+
+-- ---- without a token ---------------------------------------------------------
+
+local function healthz()
+  text(200, "ok\n")
+end
+
+-- Ready to take logins: the store answers.
+local function readyz()
+  local ok, why = store.get "ready"
+  if ok or why == "not found" then return text(200, "ok\n") end
+  text(503, "store_unavailable\n")
+end
+
+local function expose()
+  local status = server.status()
+  build:set(1, status.version)
+  lua_bytes:set(status.lua_bytes, tostring(status.worker))
+  text(200, metrics.expose())
+end
+
+-- ---- with the admin token ----------------------------------------------------
+
+local function status()
+  local out = server.status()
+  out.store = store.stat()
+  out.apps = apps.names()
+  send(200, out)
+end
+
+local secret = { secret = true, private_key = true }
+
+-- A policy as JSON: durations in seconds, functions named, secrets masked.
+local function shown(value, name)
+  if secret[name] and value ~= nil then return "***" end
+  if type(value) == "function" then return "function" end
+  if type(value) ~= "table" then return value end
+  local out = {}
+  for k, v in pairs(value) do out[k] = shown(v, k) end
+  return out
+end
+
+local function describe(name)
+  local policy = apps.get(name)
+  local out = policy and shown(policy) or { name = name }
+  out.error = server.faults()[name]
+  if policy then out.about = platform[policy.platform] end
+  return out
+end
+
+local function list_apps()
+  local out, seen = {}, {}
+  for _, name in ipairs(apps.names()) do
+    out[#out + 1], seen[name] = describe(name), true
+  end
+  for name in pairs(server.faults()) do
+    if not seen[name] then out[#out + 1] = describe(name) end
+  end
+  send(200, { apps = out })
+end
+
+local function one_app(name)
+  if not apps.get(name) and not server.faults()[name] then
+    return refuse(404, "app_unknown", "no such app")
+  end
+  send(200, describe(name))
+end
+
+local function reload()
+  server.reload()
+  send(202, { msg = "asked for; see /admin/status" })
+end
+
+local routes = {
+  { "^/healthz$", GET = healthz, open = true },
+  { "^/readyz$", GET = readyz, open = true },
+  { "^/metrics$", GET = expose, open = true },
+  { "^/admin/status$", GET = status },
+  { "^/admin/apps$", GET = list_apps },
+  { "^/admin/apps/([^/]+)$", GET = one_app },
+  { "^/admin/reload$", POST = reload },
+}
+
+local function serve_route(route, argument)
+  if not route.open and not server.is_admin(session.token_of()) then
+    ngx.header["WWW-Authenticate"] = "Bearer"
+    return refuse(401, "token_invalid", "the admin token is needed")
+  end
+  local method = ngx.req.get_method()
+  if method == "HEAD" then method = "GET" end
+  local f = route[method]
+  if f then return f(argument) end
+  ngx.header["Allow"] = route.GET and "GET, HEAD" or "POST"
+  refuse(405, "method_not_allowed", "the method is not allowed here")
+end
+
+-- Serves the request.
+function admin.serve()
+  local uri = ngx.var.uri
+  for _, route in ipairs(routes) do
+    local argument = uri:match(route[1])
+    if argument then return serve_route(route, argument) end
+  end
+  refuse(404, "not_found", "no such page")
+end
+
+return admin

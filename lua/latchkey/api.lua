@@ -1,0 +1,294 @@
+-- api.lua -- the HTTP API for mini-programs: /v1/{app}/...
+--
+-- `require("latchkey.api").serve()` in a location's content_by_lua_block.
+
+local cjson = require "cjson.safe"
+local apps = require "latchkey.app"
+local backend = require "latchkey.backend"
+local check = require "latchkey.check"
+local hook = require "latchkey.hook"
+local keyring = require "latchkey.keyring"
+local login = require "latchkey.login"
+local metrics = require "latchkey.metrics"
+local phone = require "latchkey.phone"
+local reply = require "latchkey.reply"
+local session = require "latchkey.session"
+local store = require "latchkey.store"
+local crypto = require "latchkey.crypto"
+
+local ngx = ngx
+local format, match = string.format, string.match
+
+local BODY_MAX = 64 * 1024
+local CODE_MAX = 1024
+
+local api = {}
+
+local requests = metrics.counter("latchkey_http_requests_total",
+  "Requests of the API.", { "route", "status" })
+local seconds = metrics.histogram("latchkey_http_request_duration_seconds",
+  "How long they took.", { "route" },
+  { 0.001, 0.005, 0.01, 0.05, 0.1, 0.5, 1, 5, 10 })
+
+-- ---- reading a request ------------------------------------------------------
+
+local id_start, id_count = crypto.hex(crypto.random(6)), 0
+
+-- The caller's X-Request-Id where it is sane, else one of ours.
+local function request_id()
+  local id = ngx.var.http_x_request_id
+  if id and #id <= 64 and match(id, "^[%w._-]+$") then return id end
+  id_count = id_count + 1
+  return format("%s-%06x", id_start, id_count)
+end
+
+-- The JSON object in the body; nil, reason, msg.
+local function read_body()
+  ngx.req.read_body()
+  local text = ngx.req.get_body_data()
+  if not text then return nil, "bad_request", "a JSON body is needed" end
+  if #text > BODY_MAX then return nil, "body_too_large" end
+  local body = match(text, "^%s*{") and cjson.decode(text)
+  if type(body) ~= "table" then
+    return nil, "bad_request", "the body is not a JSON object"
+  end
+  return body
+end
+
+local texts = { "code", "anonymous_code", "phone_code", "encryptedData", "iv",
+                "rawData", "signature", "device" }
+
+-- The known fields, all strings; empty ones and null are as if not sent.
+local function read_args(body)
+  local args = {}
+  for i = 1, #texts do
+    local name = texts[i]
+    local value = body[name]
+    if value ~= nil and value ~= cjson.null and value ~= "" then
+      if type(value) ~= "string" then
+        return nil, name .. " must be a string"
+      end
+      args[name] = value
+    end
+  end
+  return args
+end
+
+local function pair_fault(args, a, b)
+  if args[a] and not args[b] then return b .. " is missing" end
+  if args[b] and not args[a] then return a .. " is missing" end
+end
+
+-- What is wrong with these fields, or nil.
+local function args_fault(policy, args)
+  for _, name in ipairs { "code", "anonymous_code", "phone_code", "device" } do
+    if args[name] and #args[name] > CODE_MAX then
+      return name .. " is too long"
+    end
+  end
+  if args.phone_code then
+    return "phone_code is not supported: send encryptedData and iv"
+  end
+  if args.encryptedData and policy.phone.via == "code" then
+    return "this app takes phone_code, not encryptedData"
+  end
+  return pair_fault(args, "encryptedData", "iv")
+    or pair_fault(args, "rawData", "signature")
+end
+
+-- Some form decoders turn base64's '+' into a blank.
+local function repair(args)
+  for _, name in ipairs { "encryptedData", "iv" } do
+    if args[name] then args[name] = keyring.repair(args[name]) end
+  end
+end
+
+-- ---- routes: function(policy, request) -> data, or nil, reason, msg ----------
+
+local function read(policy, request)
+  local body, reason, msg = read_body()
+  if not body then return nil, reason, msg end
+  local args, fault = read_args(body)
+  fault = fault or args_fault(policy, args)
+  if fault then return nil, "bad_request", fault end
+  repair(args)
+  request.body, request.device = body, args.device
+  return args
+end
+
+local function authenticate(policy)
+  return session.find(policy, session.token_of(), ngx.time())
+end
+
+-- Login, with sealed data opened by the same call where it came along.
+local function do_login(policy, request, args)
+  request.ip = ngx.var.remote_addr
+  request.headers = ngx.req.get_headers()
+  local outcome = login.exchange(policy, args, request)
+  if outcome.reason then return nil, outcome.reason, outcome.msg end
+  local data = login.data(policy, outcome, ngx.time())
+  if args.encryptedData then
+    local record, key = session.find(policy, outcome.token, ngx.time())
+    if not record then return nil, key end
+    local number, reason, msg = phone.number(policy, record, args, request,
+      function(r) return session.write(key, r) end)
+    if not number then return nil, reason, msg end
+    data.phone = number
+  end
+  return data
+end
+
+local function post_login(policy, request)
+  local args, reason, msg = read(policy, request)
+  if not args then return nil, reason, msg end
+  if not args.code and not args.anonymous_code then
+    return nil, "bad_request", "code is missing"
+  end
+  if args.anonymous_code and policy.platform ~= "douyin" then
+    return nil, "bad_request", "anonymous_code is for Douyin only"
+  end
+  return do_login(policy, request, args)
+end
+
+local function post_phone(policy, request)
+  local args, reason, msg = read(policy, request)
+  if not args then return nil, reason, msg end
+  if not args.encryptedData then
+    return nil, "bad_request", "encryptedData is missing"
+  end
+  if args.code and not session.token_of() then
+    return do_login(policy, request, args)
+  end
+  local record, key = authenticate(policy)
+  if not record then return nil, key end
+  return phone.number(policy, record, args, request,
+    function(r) return session.write(key, r) end)
+end
+
+local function post_decrypt(policy, request)
+  local args, reason, msg = read(policy, request)
+  if not args then return nil, reason, msg end
+  local record, why = authenticate(policy)
+  if not record then return nil, why end
+  if not args.encryptedData then
+    return nil, "bad_request", "encryptedData is missing"
+  end
+  local object, refused, fault = phone.open(policy, record, args, request, {})
+  if not object then return nil, refused, fault end
+  object.watermark = nil
+  return object
+end
+
+local function get_session(policy)
+  local record, why = authenticate(policy)
+  if not record then return nil, why end
+  return check.describe(policy, record, ngx.time())
+end
+
+local function post_session(policy, request)
+  local body, reason, msg = read_body()
+  if not body then return nil, reason, msg end
+  if body.check ~= "ok" and body.check ~= "fail" then
+    return nil, "bad_request", [[check must be "ok" or "fail"]]
+  end
+  local record, why = authenticate(policy)
+  if not record then return nil, why end
+  request.body = body
+  local ok, failed = check.client_said(policy, record, body.check)
+  if not ok then return nil, failed end
+  return check.describe(policy, record, ngx.time())
+end
+
+-- Ends the session, or with ?all=1 every session of its user.
+local function delete_session(policy)
+  local record, key = authenticate(policy)
+  if not record then return nil, key end
+  local keys = { key }
+  if ngx.var.arg_all == "1" then keys = backend.session_keys(policy, record) end
+  local revoked = 0
+  for _, k in ipairs(keys) do
+    local write = session.ending(k, "revoked")
+    local ok, why = true, nil
+    if write then ok, why = store.commit { write } end
+    if not ok and why ~= "conflict" then return nil, why end
+    revoked = revoked + (write and 1 or 0)
+  end
+  return { revoked = revoked }
+end
+
+local routes = {
+  login = { POST = post_login },
+  phone = { POST = post_phone },
+  decrypt = { POST = post_decrypt },
+  session = { GET = get_session, POST = post_session,
+              DELETE = delete_session },
+}
+
+-- ---- answers ----------------------------------------------------------------
+
+local function allow(methods)
+  local names = {}
+  for name in pairs(methods) do names[#names + 1] = name end
+  table.sort(names)
+  ngx.header["Allow"] = table.concat(names, ", ")
+end
+
+-- The policy may reshape what is sent.
+local function answer(policy, request, data, reason, msg)
+  local reshape = policy and policy.reply
+  if not reshape then
+    if data then return reply.ok(request.id, data) end
+    return reply.refuse(request.id, reason, msg)
+  end
+  local status = data and 200 or reply.reasons[reason][1]
+  local ctx = { app = policy.name, request = request }
+  local ok, body = hook.call({ name = policy.name, reply = reshape }, "reply",
+    ctx, reply.answer(request.id, reason, msg, data))
+  if not ok or body == nil then
+    return reply.refuse(request.id, "policy_error")
+  end
+  return reply.raw(request.id, status, body)
+end
+
+local function dispatch(request, name, call)
+  local policy = apps.get(name)
+  if not policy then return answer(nil, request, nil, "app_unknown") end
+  local methods = routes[call]
+  if not methods then return answer(policy, request, nil, "not_found") end
+  local f = methods[ngx.req.get_method()]
+  if not f then
+    allow(methods)
+    return answer(policy, request, nil, "method_not_allowed")
+  end
+  local data, reason, msg = f(policy, request)
+  return answer(policy, request, data, reason, msg)
+end
+
+-- Refusals that the log should show; those of the flow are logged there.
+local function failed(request, why)
+  ngx.log(ngx.ERR, "request failed: request_id=", request.id,
+    " reason=policy_error: ", why)
+  return reply.refuse(request.id, "policy_error")
+end
+
+-- Serves the request: /v1/{app}/{call}, /v1/introspect, /v1/verify.
+function api.serve()
+  local started = ngx.now()
+  local request = { id = request_id() }
+  local name, call = match(ngx.var.uri, "^/v1/([^/]+)/?([^/]*)$")
+  local ok, status
+  if call == "" and (name == "introspect" or name == "verify") then
+    call = name
+    ok, status = xpcall(backend[name], debug.traceback, request)
+  elseif name then
+    ok, status = xpcall(dispatch, debug.traceback, request, name, call)
+  else
+    ok, status = true, reply.refuse(request.id, "not_found")
+  end
+  if not ok then status = failed(request, status) end
+  local route = (routes[call] or backend[call]) and call or "other"
+  requests:add(1, route, status)
+  seconds:observe(ngx.now() - started, route)
+end
+
+return api

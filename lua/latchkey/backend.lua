@@ -1,0 +1,80 @@
+-- backend.lua -- what other back-ends ask: introspect (RFC 7662) and verify
+-- (nginx's auth_request, forward-auth).
+
+local cjson = require "cjson.safe"
+local apps = require "latchkey.app"
+local identity = require "latchkey.identity"
+local reply = require "latchkey.reply"
+local server = require "latchkey.server"
+local session = require "latchkey.session"
+
+local ngx = ngx
+
+local backend = {}
+
+local function refuse_method(request, allowed)
+  ngx.header["Allow"] = allowed
+  return reply.refuse(request.id, "method_not_allowed")
+end
+
+-- The members of RFC 7662 win over claims of the same name.
+local function describe(record)
+  local out = {}
+  for name, value in pairs(record.claims or {}) do out[name] = value end
+  out.active = true
+  out.sub = record.user
+  out.client_id = record.app
+  out.exp = record.expires
+  out.iat = record.created
+  out.openid = record.openid
+  out.unionid = record.unionid
+  return out
+end
+
+-- POST /v1/introspect, form token=; the service key as Bearer.
+function backend.introspect(request)
+  if ngx.req.get_method() ~= "POST" then return refuse_method(request, "POST") end
+  if not server.is_service(session.token_of()) then
+    return reply.refuse(request.id, "token_invalid")
+  end
+  ngx.req.read_body()
+  local token = ngx.req.get_post_args().token
+  if type(token) ~= "string" then
+    return reply.refuse(request.id, "bad_request", "token is missing")
+  end
+  local record, why = session.find_any(apps, token, ngx.time())
+  if not record and why == "store_unavailable" then
+    return reply.refuse(request.id, why)
+  end
+  return reply.raw(request.id, 200,
+    cjson.encode(record and describe(record) or { active = false }))
+end
+
+-- GET /v1/verify: 204 and who it is, or 401.
+function backend.verify(request)
+  local token = session.token_of()
+  if not token then return reply.refuse(request.id, "token_missing") end
+  local record, why = session.find_any(apps, token, ngx.time())
+  if not record then return reply.refuse(request.id, why) end
+  local header = ngx.header
+  header["X-Latchkey-User"] = record.user
+  header["X-Latchkey-App"] = record.app
+  header["X-Latchkey-Openid"] = record.openid
+  header["Cache-Control"] = "no-store"
+  header["X-Request-Id"] = request.id
+  ngx.status = 204
+  return 204
+end
+
+-- The keys of all sessions that a record's user holds.
+function backend.session_keys(policy, record)
+  local found = identity.load(policy.name,
+    record.openid or "anonymous:" .. tostring(record.anonymous), ngx.time())
+  local keys = {}
+  for _, s in ipairs(found and found.user.sessions or {}) do
+    keys[#keys + 1] = s.key
+  end
+  return keys
+end
+
+return backend

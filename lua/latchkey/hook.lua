@@ -1,0 +1,58 @@
+-- hook.lua -- a policy's functions, called with their ctx.
+--
+-- ctx: app, platform, user {id, openid, unionid, phone, attrs, created},
+-- session {claims}, request {ip, headers, body, device}, reply,
+-- deny(self, why, msg).
+
+local ngx = ngx
+
+local hook = {}
+
+local Context = {}
+Context.__index = Context
+
+-- Refuses what is under way: `denied` with msg; why is for log and metric.
+function Context:deny(why, msg)
+  self.denied = { why = tostring(why or "denied"), msg = msg }
+end
+
+-- The ctx for a user and a session record.
+function hook.context(policy, user, record, request)
+  return setmetatable({
+    app = policy.name,
+    platform = policy.platform,
+    user = {
+      id = user.id,
+      openid = user.openid,
+      unionid = user.unionid,
+      phone = user.phone,
+      attrs = user.attrs,
+      created = user.created,
+    },
+    session = { claims = record.claims },
+    request = request,
+    reply = {},
+  }, Context)
+end
+
+-- Calls policy[name](ctx, ...) where there is one.  -> true, what it returned;
+-- nil, "policy_error" (it raised: the cause is in the log), or nil, "denied",
+-- msg.  May wait.
+function hook.call(policy, name, ctx, ...)
+  local f = policy[name]
+  if not f then return true end
+  local ok, result = xpcall(f, debug.traceback, ctx, ...)
+  if not ok then
+    ngx.log(ngx.ERR, name, " failed: request_id=", ctx.request.id,
+      " app=", policy.name, " reason=policy_error: ", result)
+    return nil, "policy_error"
+  end
+  if ctx.denied then
+    ngx.log(ngx.WARN, name, " denied: request_id=", ctx.request.id,
+      " app=", policy.name, " reason=denied cause=", ctx.denied.why)
+    return nil, "denied", ctx.denied.msg
+  end
+  return true, result
+end
+
+return hook

@@ -1,0 +1,245 @@
+-- login.lua -- a code traded for a session, once, whoever asks how often.
+--
+-- All posts of one code share one flow (latchkey.flight), which is tied to no
+-- client: a code that the platform has taken is not lost when its sender goes
+-- away.  Its outcome is kept for code.replay, so that a repeated post hears
+-- the same, token and all.
+
+local cjson = require "cjson.safe"
+local crypto = require "latchkey.crypto"
+local exchange = require "latchkey.exchange"
+local flight = require "latchkey.flight"
+local hook = require "latchkey.hook"
+local identity = require "latchkey.identity"
+local metrics = require "latchkey.metrics"
+local platform = require "latchkey.platform"
+local server = require "latchkey.server"
+local session = require "latchkey.session"
+local store = require "latchkey.store"
+
+local ngx = ngx
+
+local login = {}
+
+local logins = metrics.counter("latchkey_logins_total", "Logins by result.",
+  { "app", "platform", "result", "reason" })
+local replays = metrics.counter("latchkey_code_replays_total",
+  "Codes that came again.", { "app", "outcome" })
+
+-- Under a keyed hash: a dump of the store holds no code.
+local function code_key(policy, args)
+  return "code/" .. crypto.hex(server.mac("code", table.concat({
+    policy.name, args.code or "", args.anonymous_code or "" }, "\0")))
+end
+
+-- ---- the flow, run by whoever posts a code first ---------------------------
+
+local function call_platform(policy, args, request)
+  local answer, reason, facts = exchange.login {
+    platform = policy.platform,
+    base = type(policy.api) == "table" and policy.api.app or policy.api,
+    appid = policy.appid,
+    secret = policy.secret,
+    code = args.code,
+    anonymous_code = args.anonymous_code,
+    timeout = policy.timeout * 1000,
+  }
+  if answer then return answer end
+  facts = facts or {}
+  ngx.log(reason == "misconfigured" and ngx.ERR or ngx.WARN,
+    "login refused: request_id=", request.id, " app=", policy.name,
+    " reason=", reason, " errcode=", facts.errcode, " attempts=",
+    facts.attempts, " platform says: ", facts.errmsg or "nothing")
+  return nil, reason
+end
+
+-- What the hook changed in attrs, to be done again on fresher ones.
+local function changed_attrs(before, after)
+  local old, changed = cjson.decode(before), {}
+  for name, value in pairs(after) do
+    if cjson.encode(old[name]) ~= cjson.encode(value) then
+      changed[name] = value
+    end
+  end
+  for name in pairs(old) do
+    if after[name] == nil then changed[name] = cjson.null end
+  end
+  return changed
+end
+
+local function apply_attrs(attrs, changed)
+  for name, value in pairs(changed) do
+    attrs[name] = value ~= cjson.null and value or nil
+  end
+end
+
+-- on_login once per code; where the store made us begin anew, only its
+-- changes are applied.
+local function run_hook(policy, state, user, record, request)
+  local ctx = state.ctx
+  if ctx then
+    apply_attrs(user.attrs, state.changed)
+    record.claims = ctx.session.claims
+    return true
+  end
+  ctx = hook.context(policy, user, record, request)
+  local before = cjson.encode(user.attrs)
+  local ok, reason, msg = hook.call(policy, "on_login", ctx)
+  if not ok then return nil, reason, msg end
+  user.attrs = ctx.user.attrs
+  record.claims = ctx.session.claims
+  state.ctx, state.changed = ctx, changed_attrs(before, user.attrs)
+  return true
+end
+
+-- The list of sessions with the new one; the writes that end the oldest.
+local function place_session(policy, user, key, now)
+  local kept, writes = {}, {}
+  for _, s in ipairs(user.sessions) do
+    if s.created + policy.session.ttl > now then kept[#kept + 1] = s end
+  end
+  while #kept >= policy.session.max do
+    local oldest = table.remove(kept, 1)
+    if #writes < 8 then
+      writes[#writes + 1] = session.ending(oldest.key, "replaced")
+    end
+  end
+  kept[#kept + 1] = { key = key, created = now }
+  user.sessions = kept
+  return writes
+end
+
+local function note_answer(policy, found, answer, now)
+  local user, ring = found.user, found.ring
+  user.openid = answer.openid
+  user.anonymous = answer.anonymous_openid or user.anonymous
+  user.unionid = answer.unionid or user.unionid
+  if answer.key then ring:push(answer.key, now) end
+  ring:trim(policy.key.keep, policy.key.window, now)
+end
+
+local function keep_outcome(policy, args, outcome, now)
+  local life = math.max(policy.code.replay,
+    platform[policy.platform].code_life)
+  return {
+    key = code_key(policy, args),
+    value = cjson.encode(outcome),
+    expires = now + life,
+  }
+end
+
+-- Stores user, ring, session and outcome together.
+local function settle(policy, args, request, answer)
+  local now, state, outcome = ngx.time(), {}, nil
+  local openid = answer.openid or "anonymous:" .. answer.anonymous_openid
+  local function change(found)
+    local user = found.user
+    note_answer(policy, found, answer, now)
+    local token, record, key = session.new(policy, user, now)
+    if not token then return nil, "store_unavailable" end
+    local ok, reason, msg = run_hook(policy, state, user, record, request)
+    if not ok then
+      outcome = { reason = reason, msg = msg }
+      return nil, reason
+    end
+    record.claims = record.claims or {}
+    local writes = place_session(policy, user, key, now)
+    outcome = {
+      token = token, session = key, at = now, expires = record.expires,
+      user_id = user.id, openid = answer.openid, unionid = user.unionid,
+      anonymous_openid = answer.anonymous_openid, new_user = found.is_new,
+      reply = next(state.ctx and state.ctx.reply or {}) and state.ctx.reply,
+    }
+    writes[#writes + 1] = session.write(key, record)
+    if policy.code.replay > 0 then
+      writes[#writes + 1] = keep_outcome(policy, args, outcome, now)
+    end
+    return writes
+  end
+  local ok, reason = identity.update(policy.name, openid, now, change)
+  if ok then return outcome end
+  return outcome and outcome.reason and outcome or { reason = reason }
+end
+
+local final = { code_invalid = true, code_used = true }
+
+local function run(policy, args, request)
+  local answer, reason = call_platform(policy, args, request)
+  local outcome
+  if answer then
+    outcome = settle(policy, args, request, answer)
+  else
+    outcome = { reason = reason, at = ngx.time() }
+    if final[reason] and policy.code.replay > 0 then
+      store.commit { keep_outcome(policy, args, outcome, ngx.time()) }
+    end
+  end
+  logins:add(1, policy.name, policy.platform,
+    outcome.reason and "refused" or "ok", outcome.reason or "")
+  return cjson.encode(outcome)
+end
+
+-- ---- whoever asks -----------------------------------------------------------
+
+-- The kept outcome of a code, or nil; a session that has ended since is not
+-- revived.
+local function replayed(policy, args, now)
+  local text, why = store.get(code_key(policy, args))
+  if not text then
+    if why ~= "not found" then return { reason = why } end
+    return nil
+  end
+  replays:add(1, policy.name, "replayed")
+  local outcome = cjson.decode(text)
+  if outcome.reason then return outcome end
+  if now >= outcome.at + policy.code.replay
+      or not session.find(policy, outcome.token, now) then
+    return { reason = "code_invalid" }
+  end
+  return outcome
+end
+
+-- Trades args.code and/or args.anonymous_code.  request: {id, ip, headers,
+-- body, device} for hooks and log.  -> outcome {token, session, expires,
+-- user_id, openid, unionid, anonymous_openid, new_user, reply} or {reason,
+-- msg}.  Waits.
+function login.exchange(policy, args, request)
+  local outcome = policy.code.replay > 0
+    and replayed(policy, args, ngx.time())
+  if outcome then return outcome end
+  local text, why = flight.once("login\0" .. code_key(policy, args),
+    run, policy, args, request)
+  if text then return cjson.decode(text) end
+  ngx.log(ngx.ERR, "login aborted: request_id=", request.id, " app=",
+    policy.name, " reason=policy_error: ", why)
+  return { reason = "policy_error" }
+end
+
+local function exposed(policy, name)
+  for _, field in ipairs(policy.expose) do
+    if field == name then return true end
+  end
+end
+
+-- When the client should log in again: seconds, or null for never.
+function login.refresh_after(policy)
+  local every = policy.refresh.every
+  return every > 0 and math.max(every, policy.refresh.min) or cjson.null
+end
+
+-- What a login's answer says of an outcome.
+function login.data(policy, outcome, now)
+  local data = {}
+  for name, value in pairs(outcome.reply or {}) do data[name] = value end
+  data.token = outcome.token
+  data.expires_in = outcome.expires - now
+  data.refresh_after = login.refresh_after(policy)
+  data.user_id = outcome.user_id
+  data.openid = exposed(policy, "openid") and outcome.openid or nil
+  data.unionid = exposed(policy, "unionid") and outcome.unionid or nil
+  data.anonymous_openid = outcome.anonymous_openid
+  data.new_user = outcome.new_user
+  return data
+end
+
+return login

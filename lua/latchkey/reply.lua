@@ -1,0 +1,83 @@
+-- reply.lua -- the API's answers: envelope, status, reason, action.
+--
+-- A reason's row is {status, action, msg}; contract of the HTTP API.
+
+local cjson = require "cjson"
+
+local ngx = ngx
+local encode = cjson.encode
+local format = string.format
+
+local reasons = {
+  bad_request = { 400, "fix", "the request makes no sense" },
+  data_malformed = { 400, "fix", "the sealed data is malformed" },
+  token_missing = { 401, "login", "a token is needed" },
+  token_invalid = { 401, "login", "the token is not valid" },
+  token_expired = { 401, "login", "the session has ended" },
+  token_revoked = { 401, "login", "the session was ended" },
+  token_replaced = { 401, "login", "a newer session took its place" },
+  denied = { 403, "none", "denied" },
+  user_blocked = { 403, "none", "the platform blocks this user" },
+  app_unknown = { 404, "fix", "no such app" },
+  not_found = { 404, "fix", "no such call" },
+  method_not_allowed = { 405, "fix", "the method is not allowed here" },
+  code_invalid = { 409, "login", "the code is not valid, log in again" },
+  code_used = { 409, "login", "the code was used already, log in again" },
+  open_data_rejected = { 409, "login", "the data cannot be opened, log in "
+      .. "again and ask the user once more" },
+  phone_code_invalid = { 409, "retry", "the code is not valid, tap again" },
+  body_too_large = { 413, "fix", "the body is too large" },
+  rate_limited = { 429, "retry", "too many requests, wait a little" },
+  policy_error = { 500, "none", "the app's policy failed" },
+  misconfigured = { 500, "none", "the app is misconfigured" },
+  platform_error = { 502, "retry", "the platform gave no sensible answer" },
+  platform_busy = { 503, "retry", "the platform is busy" },
+  store_unavailable = { 503, "retry", "the store is not available" },
+  shutting_down = { 503, "retry", "the server is shutting down" },
+  platform_timeout = { 504, "login", "the platform did not answer in time" },
+}
+
+local reply = { reasons = reasons }
+
+local function send(status, body, id)
+  local header = ngx.header
+  ngx.status = status
+  header["Content-Type"] = "application/json; charset=utf-8"
+  header["Cache-Control"] = "no-store"
+  header["X-Request-Id"] = id
+  header["Content-Length"] = #body
+  ngx.print(body)
+  return status
+end
+
+-- 200 with data (a table); -> the status.
+function reply.ok(id, data)
+  return send(200, '{"code":0,"msg":"ok","data":' .. encode(data)
+    .. ',"request_id":"' .. id .. '"}', id)
+end
+
+-- The refusal for a reason; msg (optional) says more.  The same words always
+-- give the same bytes, but for the id.
+function reply.refuse(id, reason, msg)
+  local row = reasons[reason]
+  return send(row[1], format(
+    '{"code":%d,"reason":"%s","msg":%s,"action":"%s","request_id":"%s"}',
+    row[1], reason, encode(msg or row[3]), row[2], id), id)
+end
+
+-- The same as a table, for a policy's `reply` to reshape.
+function reply.answer(id, reason, msg, data)
+  if not reason then
+    return { code = 0, msg = "ok", data = data, request_id = id }
+  end
+  local row = reasons[reason]
+  return { code = row[1], reason = reason, msg = msg or row[3],
+           action = row[2], request_id = id }
+end
+
+-- A body of the policy's own making.
+function reply.raw(id, status, body)
+  return send(status, type(body) == "string" and body or encode(body), id)
+end
+
+return reply

@@ -1,0 +1,133 @@
+-- session.lua -- our own sessions: made at login, found by token.
+--
+--   session/HASH   {app, openid, user, created, expires, touched, claims,
+--                   ended} as JSON; HASH is the token's SHA-256 in hex
+--
+-- A record stays a while after its end, so that a client hears why.
+
+local cjson = require "cjson.safe"
+local crypto = require "latchkey.crypto"
+local store = require "latchkey.store"
+local token = require "latchkey.token"
+
+local decode, encode = cjson.decode, cjson.encode
+local hash_of, hex = token.hash, crypto.hex
+local get = store.get
+
+local KEPT = 7 * 86400 -- seconds that an ended session is remembered
+local TOUCH = 10       -- an idle life is written anew by tenths
+
+local session = {}
+
+local function record_key(hash)
+  return "session/" .. hex(hash)
+end
+
+local function write(key, record)
+  return { key = key, value = encode(record),
+           expires = record.expires + KEPT }
+end
+
+-- A new session of a user: token, record, the write that stores it.
+function session.new(policy, user, now)
+  local text, hash = token.new()
+  if not text then return nil, hash end
+  local record = {
+    app = policy.name,
+    openid = user.openid,
+    anonymous = user.anonymous,
+    unionid = user.unionid,
+    user = user.id,
+    created = now,
+    expires = now + policy.session.ttl,
+    touched = now,
+    claims = {},
+  }
+  return text, record, record_key(hash)
+end
+
+-- The write that stores a record under the key that session.new gave.
+function session.write(key, record)
+  return write(key, record)
+end
+
+-- The reason why a record is no good any more, or nil.
+local function ended(record, policy, now)
+  if record.ended then return "token_" .. record.ended end
+  local idle = policy.session.idle
+  if now >= record.expires or (idle > 0 and now >= record.touched + idle) then
+    return "token_expired"
+  end
+end
+
+-- Slides the idle life, seldom enough to cost nothing.
+local function touch(policy, key, record, version, now)
+  local idle = policy.session.idle
+  if idle > 0 and now - record.touched >= idle / TOUCH then
+    record.touched = now
+    local w = write(key, record)
+    w.expect = version
+    store.commit { w } -- whoever was faster did the same
+  end
+end
+
+-- The good session of a token: record, its key, version; nil, reason.  Waits.
+function session.find(policy, text, now)
+  if not text then return nil, "token_missing" end
+  local hash = hash_of(text)
+  if not hash then return nil, "token_invalid" end
+  local key = record_key(hash)
+  local value, version = get(key)
+  if not value then
+    return nil, version == "not found" and "token_invalid" or version
+  end
+  local record = decode(value)
+  if not record or record.app ~= policy.name then
+    return nil, "token_invalid"
+  end
+  local why = ended(record, policy, now)
+  if why then return nil, why end
+  touch(policy, key, record, version, now)
+  return record, key, version
+end
+
+-- A session of any app (introspect, verify): record, policy; nil, reason.
+function session.find_any(apps, text, now)
+  local hash = text and hash_of(text)
+  local value, why = nil, "not found"
+  if hash then value, why = get(record_key(hash)) end
+  local record = value and decode(value)
+  local policy = record and apps.get(record.app)
+  if not policy then
+    return nil, why == "store_unavailable" and why or "token_invalid"
+  end
+  why = ended(record, policy, now)
+  if why then return nil, why end
+  return record, policy
+end
+
+-- The write that ends the session under a key: how is "revoked" or
+-- "replaced".  Nil where it is not stored any more.
+function session.ending(key, how)
+  local value, version = get(key)
+  local record = value and decode(value)
+  if not record or record.ended then return nil end
+  record.ended = how
+  record.claims = nil
+  local w = write(key, record)
+  w.expect = version
+  return w
+end
+
+-- The token that a request carries, or nil.
+function session.token_of()
+  local var = ngx.var
+  local bearer = var.http_authorization
+  if bearer then
+    local text = bearer:match "^[Bb]earer +(%S+)$"
+    if text then return text end
+  end
+  return var.http_x_latchkey_token
+end
+
+return session
