@@ -13,6 +13,9 @@ struct regex;
 enum { REGEX_NO_MATCH = -1 };
 #define REGEX_UNSET (~(size_t)0)
 
+/* PCRE2_CASELESS, for those who need no other option. */
+enum { REGEX_CASELESS = 0x8 };
+
 /* options are PCRE2's (PCRE2_CASELESS, ...).  ERR_INVALID: err_text() is
  * PCRE2's reason and *offset (may be NULL) where in the pattern. */
 enum err regex_compile(struct regex **out, struct slice pattern,

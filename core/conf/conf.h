@@ -37,7 +37,6 @@ struct conf_template {
     struct slice source;
     struct conf_part *parts;
     unsigned count;
-    struct conf_template *next; /* the loader's */
 };
 
 /* A variable that `set` or a named group makes.  A request keeps
@@ -145,6 +144,8 @@ struct conf_location {
     struct conf_location **exacts, **prefixes; /* sorted by name */
     struct conf_location **regexes;            /* in the order of writing */
     unsigned nexacts, nprefixes, nregexes;
+    struct conf_location *shorter; /* the longest other prefix beside it that
+                                    * its own name begins with */
     struct conf_location *children, *next; /* all, in the order of writing */
 
     struct conf_op *ops;                 /* not inherited */
@@ -170,7 +171,7 @@ struct conf_location {
     uint64_t send_timeout;
     uint64_t keepalive_timeout; /* 0: connections are not kept */
     uint64_t keepalive_header;  /* for `Keep-Alive: timeout=`; 0: none */
-    uint64_t keepalive_requests;
+    unsigned keepalive_requests;
     enum conf_tokens server_tokens;
 };
 
@@ -193,8 +194,8 @@ struct conf_server_name {
 
 /* One address that is listened on, and the servers behind it. */
 struct conf_listen {
-    const char *address; /* "127.0.0.1:80", "*:80", "[::]:80", "unix:/path" */
-    const char *host;    /* "127.0.0.1", "*", "::1" without brackets, a name;
+    const char *address; /* "127.0.0.1:80", "[::]:80", "unix:/path" */
+    const char *host;    /* "127.0.0.1", "0.0.0.0" for all, "::1", a name;
                           * NULL: unix */
     const char *path;    /* unix only */
     uint16_t port;
@@ -217,9 +218,8 @@ struct conf_server {
     struct slice name; /* the first server_name as written, or "": what
                         * $server_name and the error log show */
     struct conf_server_name *names;
-    struct conf_listen *listens; /* as written; the groups are conf's */
-    struct conf_location *root;  /* implicit: its own settings, the locations
-                                  * as its children */
+    struct conf_location *root; /* implicit: its own settings, the locations
+                                 * as its children */
     struct conf_location **named;
     unsigned nnamed;
     uint64_t client_header_timeout; /* ms */
@@ -245,6 +245,11 @@ struct conf_env {
     struct conf_env *next;
 };
 
+struct conf_regex {
+    struct regex *regex;
+    struct conf_regex *next;
+};
+
 enum conf_secret_kind { CONF_SECRET_NONE, CONF_SECRET_FILE, CONF_SECRET_ENV };
 
 struct conf_secret { /* file:PATH (absolute) or env:NAME */
@@ -266,7 +271,7 @@ struct conf {
 
     unsigned worker_processes;
     unsigned worker_connections;
-    uint64_t worker_rlimit_nofile; /* 0: leave it */
+    unsigned worker_rlimit_nofile; /* 0: leave it */
     bool daemon, master_process;
     const char *error_log; /* absolute path, or "stderr" */
     enum log_level log_level;
@@ -290,7 +295,7 @@ struct conf {
     struct conf_log_format *log_formats;
     struct table variables; /* name to struct conf_variable */
     unsigned nvariables;
-    struct conf_pattern_list *patterns; /* the loader's, for conf_free */
+    struct conf_regex *regexes; /* to be freed */
 };
 
 /* What a name means that no `set` makes: told by the code that has the

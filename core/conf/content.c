@@ -1,0 +1,168 @@
+/* content.c -- directives on how files, types and headers are answered. */
+#include "base/text.h"
+#include "conf/array.h"
+#include "conf/setters.h"
+#include <ctype.h>
+#include <stdlib.h>
+
+/* Also alias, which keeps a slash at the end. */
+enum err content_root(struct scope *s, const struct directive *d,
+                      const struct node *n)
+{
+    struct slice path = n->args[0];
+    s->location->alias = !strcmp(d->name, "alias");
+    if (s->location->alias && s->location->kind == CONF_NAMED)
+        return node_fail(n, "the \"alias\" directive cannot be used inside "
+                            "the named location");
+    if (!s->location->alias && path.len && path.data[path.len - 1] == '/')
+        path.len--;
+    struct slice own = arena_dup(s->arena, path);
+    if (!own.data)
+        return fault_memory();
+    if (!path.len && n->args[0].len) /* root /; */
+        return scope_template(s, n, own, directive_field(s, d));
+    return scope_path_template(s, n, own, directive_field(s, d));
+}
+
+enum err content_index(struct scope *s, const struct directive *d,
+                       const struct node *n)
+{
+    (void)d;
+    struct conf_location *at = s->location;
+    if (!s->again) {
+        at->index = NULL;
+        at->nindex = 0;
+    }
+    for (unsigned i = 0; i < n->nargs; i++) {
+        if (!n->args[i].len)
+            return node_fail(n, "index \"\" in \"index\" directive is invalid");
+        struct conf_template *index =
+            array_grow(s->arena, at->index, at->nindex, sizeof *index);
+        if (!index)
+            return fault_memory();
+        at->index = index;
+        enum err e = scope_template(s, n, n->args[i], &index[at->nindex]);
+        if (e)
+            return e;
+        at->nindex++;
+    }
+    return OK;
+}
+
+/* ---- types ------------------------------------------------------------- */
+
+static int compare_types(const void *a, const void *b)
+{
+    const struct conf_type *x = a, *y = b;
+    return strcmp(x->extension.data, y->extension.data);
+}
+
+/* An extension given again takes its last type. */
+static enum err add_type(struct scope *s, struct slice extension,
+                         struct slice mime)
+{
+    struct conf_location *at = s->location;
+    struct slice own = arena_dup(s->arena, extension);
+    if (!own.data)
+        return fault_memory();
+    for (size_t i = 0; i < own.len; i++)
+        ((char *)own.data)[i] = (char)tolower((unsigned char)own.data[i]);
+    for (unsigned i = 0; i < at->ntypes; i++)
+        if (slice_eq(at->types[i].extension, own)) {
+            at->types[i].mime = mime;
+            return OK;
+        }
+    struct conf_type *types =
+        array_grow(s->arena, at->types, at->ntypes, sizeof *types);
+    if (!types)
+        return fault_memory();
+    at->types = types;
+    types[at->ntypes++] = (struct conf_type){ own, mime };
+    return OK;
+}
+
+enum err content_types(struct scope *s, const struct directive *d,
+                       const struct node *n)
+{
+    (void)d;
+    struct conf_location *at = s->location;
+    if (!s->again) {
+        at->types = NULL;
+        at->ntypes = 0;
+    }
+    for (const struct node *mime = n->children; mime; mime = mime->next) {
+        if (mime->is_block)
+            return node_fail(mime, "unexpected \"{\"");
+        for (unsigned i = 0; i < mime->nargs; i++) {
+            enum err e = add_type(s, mime->args[i], mime->name);
+            if (e)
+                return e;
+        }
+    }
+    if (at->ntypes)
+        qsort(at->types, at->ntypes, sizeof *at->types, compare_types);
+    return OK;
+}
+
+/* ---- headers and connections ------------------------------------------- */
+
+enum err content_header(struct scope *s, const struct directive *d,
+                        const struct node *n)
+{
+    (void)d;
+    struct conf_location *at = s->location;
+    if (n->nargs == 3 && !slice_eq(n->args[2], SLICE("always")))
+        return node_fail(n, "invalid parameter \"%s\"", n->args[2].data);
+    if (!s->again) {
+        at->headers = NULL;
+        at->nheaders = 0;
+    }
+    struct conf_header *headers =
+        array_grow(s->arena, at->headers, at->nheaders, sizeof *headers);
+    if (!headers)
+        return fault_memory();
+    at->headers = headers;
+    struct conf_header *h = &headers[at->nheaders];
+    *h = (struct conf_header){ .name = n->args[0], .always = n->nargs == 3 };
+    enum err e = scope_template(s, n, n->args[1], &h->value);
+    at->nheaders += e == OK;
+    return e;
+}
+
+enum err content_tokens(struct scope *s, const struct directive *d,
+                        const struct node *n)
+{
+    (void)d;
+    static const char *const words[] = { [CONF_TOKENS_OFF] = "off",
+                                         [CONF_TOKENS_ON] = "on",
+                                         [CONF_TOKENS_BUILD] = "build" };
+    for (int i = CONF_TOKENS_OFF; i <= CONF_TOKENS_BUILD; i++)
+        if (slice_eq_nocase(n->args[0], slice_str(words[i]))) {
+            s->location->server_tokens = (enum conf_tokens)i;
+            return OK;
+        }
+    return node_fail(n, "invalid value \"%s\"", n->args[0].data);
+}
+
+enum err content_keepalive(struct scope *s, const struct directive *d,
+                           const struct node *n)
+{
+    s->location->keepalive_header = 0;
+    if (!text_msec(n->args[0], &s->location->keepalive_timeout) ||
+        (n->nargs > 1 &&
+         !text_msec(n->args[1], &s->location->keepalive_header)))
+        return node_fail(n, "\"%s\" directive invalid value", d->name);
+    return OK;
+}
+
+enum err content_large_buffers(struct scope *s, const struct directive *d,
+                               const struct node *n)
+{
+    uint64_t count, size;
+    if (!text_u64(n->args[0], &count) || !count ||
+        !text_size(n->args[1], &size) || !size)
+        return node_fail(n, "\"%s\" directive invalid value", d->name);
+    s->server->large_header_buffers = count;
+    s->server->large_header_buffer_size = size;
+    return OK;
+}

@@ -1,0 +1,215 @@
+/* directive.c -- the table of all directives, and how blocks are applied. */
+#include "conf/directive.h"
+#include "conf/fault.h"
+#include "conf/setters.h"
+
+#define CONF(field) TO_CONF, offsetof(struct conf, field)
+#define SERVER(field) TO_SERVER, offsetof(struct conf_server, field)
+#define LOCATION(field) TO_LOCATION, offsetof(struct conf_location, field)
+#define NOWHERE TO_NONE, 0
+
+/* The three forms of a Lua hook; the rest is the field. */
+#define INLINE(name, where, ...)                                               \
+    {                                                                          \
+        name, where, 1, 1, code_set, __VA_ARGS__                               \
+    }
+#define BRACES(name, where, ...)                                               \
+    {                                                                          \
+        name "_block", (where) | BLOCK, 0, 0, code_set, __VA_ARGS__            \
+    }
+#define SCRIPT(name, where, ...)                                               \
+    {                                                                          \
+        name "_file", where, 1, 1, code_set, __VA_ARGS__                       \
+    }
+#define BY_LUA(name, where, ...)                                               \
+    INLINE(name, where, __VA_ARGS__), BRACES(name, where, __VA_ARGS__),        \
+        SCRIPT(name, where, __VA_ARGS__)
+
+/* clang-format off */
+static const struct directive table[] = {
+    /* the process */
+    { "worker_processes", IN_MAIN, 1, 1,
+      process_workers, CONF(worker_processes) },
+    { "daemon", IN_MAIN, 1, 1, setting_flag, CONF(daemon) },
+    { "master_process", IN_MAIN, 1, 1, setting_flag, CONF(master_process) },
+    { "error_log", IN_MAIN, 1, 2, process_error_log, CONF(error_log) },
+    { "pid", IN_MAIN, 1, 1, setting_path, CONF(pid) },
+    { "user", IN_MAIN, 1, 2, process_user, CONF(user) },
+    { "env", IN_MAIN | MANY, 1, 1, process_env, CONF(env) },
+    { "worker_rlimit_nofile", IN_MAIN, 1, 1,
+      setting_number, CONF(worker_rlimit_nofile) },
+    { "events", IN_MAIN | BLOCK | NESTED, 0, 0, block_events, NOWHERE },
+    { "worker_connections", IN_EVENTS, 1, 1,
+      setting_number, CONF(worker_connections) },
+    { "accept_mutex", IN_EVENTS, 1, 1, setting_flag, NOWHERE },
+    { "multi_accept", IN_EVENTS, 1, 1, setting_flag, NOWHERE },
+    { "use", IN_EVENTS, 1, 1, process_use, NOWHERE },
+
+    /* http, and connections */
+    { "http", IN_MAIN | BLOCK | NESTED, 0, 0, block_http, NOWHERE },
+    { "server", IN_HTTP | BLOCK | NESTED | MANY, 0, 0, block_server, NOWHERE },
+    { "listen", IN_SERVER | MANY, 1, ARGS_ANY, listen_set, NOWHERE },
+    { "server_name", IN_SERVER | MANY, 1, ARGS_ANY,
+      server_names, SERVER(names) },
+    { "client_header_timeout", IN_HTTP | IN_SERVER, 1, 1,
+      setting_msec, SERVER(client_header_timeout) },
+    { "client_header_buffer_size", IN_HTTP | IN_SERVER, 1, 1,
+      setting_size, SERVER(client_header_buffer_size) },
+    { "large_client_header_buffers", IN_HTTP | IN_SERVER, 2, 2,
+      content_large_buffers, SERVER(large_header_buffers) },
+    { "underscores_in_headers", IN_HTTP | IN_SERVER, 1, 1,
+      setting_flag, SERVER(underscores_in_headers) },
+    { "client_max_body_size", IN_ALL, 1, 1,
+      setting_size, LOCATION(client_max_body_size) },
+    { "client_body_buffer_size", IN_ALL, 1, 1,
+      setting_size, LOCATION(client_body_buffer_size) },
+    { "client_body_timeout", IN_ALL, 1, 1,
+      setting_msec, LOCATION(client_body_timeout) },
+    { "send_timeout", IN_ALL, 1, 1, setting_msec, LOCATION(send_timeout) },
+    { "keepalive_timeout", IN_ALL, 1, 2,
+      content_keepalive, LOCATION(keepalive_timeout) },
+    { "keepalive_requests", IN_ALL, 1, 1,
+      setting_number, LOCATION(keepalive_requests) },
+    { "client_body_temp_path", IN_ALL, 1, 4, setting_nothing, NOWHERE },
+    { "proxy_temp_path", IN_ALL, 1, 4, setting_nothing, NOWHERE },
+    { "fastcgi_temp_path", IN_ALL, 1, 4, setting_nothing, NOWHERE },
+    { "scgi_temp_path", IN_ALL, 1, 4, setting_nothing, NOWHERE },
+    { "uwsgi_temp_path", IN_ALL, 1, 4, setting_nothing, NOWHERE },
+
+    /* locations, and what they answer */
+    { "location", IN_SERVER | IN_LOCATION | BLOCK | NESTED | MANY, 1, 2,
+      block_location, NOWHERE },
+    { "internal", IN_LOCATION, 0, 0, setting_present, LOCATION(internal) },
+    { "set", IN_SERVER | IN_LOCATION | MANY, 2, 2,
+      rewrite_set, LOCATION(ops) },
+    { "return", IN_SERVER | IN_LOCATION | MANY, 1, 2,
+      rewrite_return, LOCATION(ops) },
+    { "root", IN_ALL, 1, 1, content_root, LOCATION(root) },
+    { "alias", IN_LOCATION, 1, 1, content_root, LOCATION(root) },
+    { "index", IN_ALL | MANY, 1, ARGS_ANY, content_index, LOCATION(index) },
+    { "types", IN_ALL | BLOCK | MANY, 0, 0, content_types, LOCATION(types) },
+    { "default_type", IN_ALL, 1, 1, setting_text, LOCATION(default_type) },
+    { "add_header", IN_ALL | MANY, 2, 3, content_header, LOCATION(headers) },
+    { "server_tokens", IN_ALL, 1, 1, content_tokens, LOCATION(server_tokens) },
+    { "log_format", IN_HTTP | MANY, 2, ARGS_ANY,
+      logging_format, CONF(log_formats) },
+    { "access_log", IN_ALL | MANY, 1, 2,
+      logging_access, LOCATION(access_log) },
+
+    /* Lua */
+    { "lua_package_path", IN_HTTP, 1, 1, lua_path, CONF(lua_package_path) },
+    { "lua_package_cpath", IN_HTTP, 1, 1, lua_path, CONF(lua_package_cpath) },
+    { "lua_shared_dict", IN_HTTP | MANY, 2, 2, lua_dict, CONF(shared_dicts) },
+    { "lua_code_cache", IN_ALL, 1, 1, setting_flag, LOCATION(lua_code_cache) },
+    BY_LUA("init_by_lua", IN_HTTP, CONF(init)),
+    BY_LUA("init_worker_by_lua", IN_HTTP, CONF(init_worker)),
+    BRACES("exit_worker_by_lua", IN_HTTP, CONF(exit_worker)),
+    SCRIPT("exit_worker_by_lua", IN_HTTP, CONF(exit_worker)),
+    BY_LUA("access_by_lua", IN_ALL, LOCATION(code[CONF_ACCESS])),
+    BY_LUA("content_by_lua", IN_LOCATION, LOCATION(code[CONF_CONTENT])),
+
+    /* our own */
+    { "latchkey_store", IN_HTTP, 1, 1, latchkey_store, CONF(store) },
+    { "latchkey_apps", IN_HTTP, 1, 2, latchkey_apps, CONF(apps) },
+    { "latchkey_master_key", IN_HTTP, 1, 1,
+      latchkey_secret, CONF(master_key) },
+    { "latchkey_service_key", IN_HTTP, 1, 1,
+      latchkey_secret, CONF(service_key) },
+    { "latchkey_admin_token", IN_HTTP, 1, 1,
+      latchkey_secret, CONF(admin_token) },
+    { "latchkey_node", IN_HTTP, 1, 1, latchkey_node, CONF(node) },
+};
+/* clang-format on */
+
+enum { DIRECTIVES = sizeof table / sizeof table[0] };
+
+/* What the statement is here, or NULL; known tells whether the name means
+ * something elsewhere. */
+static const struct directive *find(const struct node *n, unsigned context,
+                                    bool *known)
+{
+    *known = false;
+    for (size_t i = 0; i < DIRECTIVES; i++) {
+        if (!slice_eq(slice_str(table[i].name), n->name))
+            continue;
+        *known = true;
+        if (table[i].flags & context)
+            return &table[i];
+    }
+    return NULL;
+}
+
+static enum err check(const struct directive *d, const struct node *n)
+{
+    bool block = d->flags & BLOCK;
+    if (!block && n->is_block)
+        return node_fail(n, "directive \"%s\" is not terminated by \";\"",
+                         d->name);
+    if (block && !n->is_block)
+        return node_fail(n, "directive \"%s\" has no opening \"{\"", d->name);
+    if (n->nargs < d->min || (n->nargs > d->max && d->max != ARGS_ANY))
+        return node_fail(n, "invalid number of arguments in \"%s\" directive",
+                         d->name);
+    return OK;
+}
+
+/* Two names for one field (root and alias, the forms of a Lua hook) count as
+ * the same directive. */
+static bool same(const struct directive *a, const struct directive *b)
+{
+    return a == b ||
+           (a->target && a->target == b->target && a->offset == b->offset);
+}
+
+static enum err note(struct scope *s, const struct directive *d,
+                     const struct node *n)
+{
+    s->again = false;
+    for (unsigned i = 0; i < s->nseen && !s->again; i++)
+        s->again = same(s->seen[i], d);
+    if (s->again && !(d->flags & MANY))
+        return node_fail(n, "\"%s\" directive is duplicate", d->name);
+    if (!s->again)
+        s->seen[s->nseen++] = d;
+    return OK;
+}
+
+static enum err apply(struct scope *s, const struct node *n, unsigned pass)
+{
+    bool known;
+    const struct directive *d = find(n, s->context, &known);
+    if (!d && known)
+        return node_fail(n, "\"%s\" directive is not allowed here",
+                         n->name.data);
+    if (!d)
+        return node_fail(n, "unknown directive \"%s\"", n->name.data);
+    if ((d->flags & NESTED) != pass)
+        return OK;
+    enum err e = check(d, n);
+    if (!e)
+        e = note(s, d, n);
+    return e ? e : d->set(s, d, n);
+}
+
+void *directive_field(const struct scope *s, const struct directive *d)
+{
+    char *base = d->target == TO_CONF       ? (char *)s->conf
+                 : d->target == TO_SERVER   ? (char *)s->server
+                 : d->target == TO_LOCATION ? (char *)s->location
+                                            : NULL;
+    return base ? base + d->offset : NULL;
+}
+
+enum err directive_apply(struct scope *s, const struct node *nodes)
+{
+    _Static_assert(DIRECTIVES <= sizeof s->seen / sizeof s->seen[0],
+                   "a block can have each directive once in seen");
+    const unsigned passes[] = { 0, NESTED };
+    for (int i = 0; i < 2; i++)
+        for (const struct node *n = nodes; n; n = n->next) {
+            enum err e = apply(s, n, passes[i]);
+            if (e)
+                return e;
+        }
+    return OK;
+}

@@ -1,0 +1,56 @@
+/* lua.c -- directives on the state that scripts run in. */
+#include "base/buf.h"
+#include "base/text.h"
+#include "conf/setters.h"
+
+enum { DICT_MIN = 8192 };
+
+/* The length of "$prefix" or "${prefix}" at the start of s, or 0. */
+static size_t prefix_mark(struct slice s)
+{
+    if (slice_starts(s, SLICE("${prefix}")))
+        return 9;
+    return slice_starts(s, SLICE("$prefix")) ? 7 : 0;
+}
+
+/* The prefix goes in without its slash: "$prefix/lua/?.lua". */
+enum err lua_path(struct scope *s, const struct directive *d,
+                  const struct node *n)
+{
+    struct slice *field = directive_field(s, d), rest = n->args[0];
+    struct slice prefix = slice_str(s->conf->prefix);
+    prefix.len -= prefix.len > 1;
+    struct buf out = { 0 };
+    while (rest.len) {
+        size_t mark = prefix_mark(rest);
+        if (mark)
+            buf_add(&out, prefix);
+        else
+            buf_add_char(&out, *rest.data);
+        rest = slice_from(rest, mark ? mark : 1);
+    }
+    *field = arena_dup(s->arena, buf_slice(&out));
+    bool ok = buf_ok(&out) && field->data;
+    buf_free(&out);
+    return ok ? OK : fault_memory();
+}
+
+enum err lua_dict(struct scope *s, const struct directive *d,
+                  const struct node *n)
+{
+    struct conf_shared_dict **at = directive_field(s, d), dict = { 0 };
+    dict.name = n->args[0];
+    if (!dict.name.len)
+        return node_fail(n, "invalid lua shared dict name \"\"");
+    if (!text_size(n->args[1], &dict.size) || dict.size < DICT_MIN)
+        return node_fail(n, "invalid lua shared dict size \"%s\"",
+                         n->args[1].data);
+    for (; *at; at = &(*at)->next)
+        if (slice_eq((*at)->name, dict.name))
+            return node_fail(n, "lua_shared_dict \"%s\" is already defined",
+                             dict.name.data);
+    if (!(*at = arena_alloc(s->arena, sizeof dict)))
+        return fault_memory();
+    **at = dict;
+    return OK;
+}

@@ -1,0 +1,60 @@
+/* setters.h -- every function that the directive table names, by file. */
+#pragma once
+#include "conf/directive.h"
+
+/* setting.c: a field of that type. */
+setter setting_flag;    /* bool */
+setter setting_number;  /* unsigned */
+setter setting_size;    /* uint64_t, bytes */
+setter setting_msec;    /* uint64_t, ms */
+setter setting_text;    /* struct slice */
+setter setting_path;    /* const char *, from the prefix */
+setter setting_present; /* bool, by being there */
+setter setting_nothing; /* accepted, without effect */
+
+/* process.c: how the process runs. */
+setter process_workers;
+setter process_error_log;
+setter process_user;
+setter process_env;
+setter process_use;
+
+/* block.c */
+setter block_events;
+setter block_http;
+setter block_server;
+setter block_location;
+
+/* code.c: by_lua directives of all three forms. */
+setter code_set;
+
+/* lua.c: the state that scripts run in. */
+setter lua_path;
+setter lua_dict;
+
+/* latchkey.c: our own. */
+setter latchkey_store;
+setter latchkey_apps;
+setter latchkey_secret;
+setter latchkey_node;
+
+/* content.c: how files and headers are answered. */
+setter content_root;
+setter content_index;
+setter content_types;
+setter content_header;
+setter content_tokens;
+setter content_keepalive;
+setter content_large_buffers;
+
+/* logging.c */
+setter logging_format;
+setter logging_access;
+
+/* rewrite.c */
+setter rewrite_set;
+setter rewrite_return;
+
+/* listen.c, server.c */
+setter listen_set;
+setter server_names;
