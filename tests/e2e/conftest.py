@@ -1,0 +1,158 @@
+"""Fixtures of the end-to-end tests: sandbox, servers and phones."""
+
+import itertools
+import os
+import re
+
+import pytest
+
+from harness import ROOT, Sandbox, Server, free_port
+from phone import Phone
+
+CONF = """\
+worker_processes 2;
+error_log stderr info;
+{main}
+http {{
+    lua_package_path "{root}/lua/?.lua;{root}/lua/?/init.lua;;";
+    lua_shared_dict limits 16m;
+    latchkey_store lmdb:var/store;
+    latchkey_apps apps;
+    {http}
+    server {{
+        listen 127.0.0.1:{port};
+        client_max_body_size 64k;
+        location /v1/ {{
+            content_by_lua_block {{ require("latchkey.api").serve() }}
+        }}
+        {server}
+    }}
+    server {{
+        listen 127.0.0.1:{admin_port};
+        location / {{
+            content_by_lua_block {{ require("latchkey.admin").serve() }}
+        }}
+    }}
+}}
+"""
+POLICY = """\
+local app = require "latchkey.app"
+return app {{
+  platform = "{platform}",
+  appid = "{appid}",
+  secret = "sandbox-secret",
+  api = "{url}/{platform}",
+  limit = {{ login = 0, phone = 0, failed = 0, address = 0 }},
+{fields}
+}}
+"""
+names = itertools.count(1)
+
+
+@pytest.fixture(scope="session", name="sandbox")
+def the_sandbox(tmp_path_factory):
+    sandbox = Sandbox(tmp_path_factory.mktemp("sandbox")).start()
+    yield sandbox
+    sandbox.stop()
+
+
+@pytest.fixture(autouse=True)
+def restored(request):
+    """Each test finds the sandbox's settings as they were."""
+    yield
+    if "sandbox" in request.fixturenames:
+        request.getfixturevalue("sandbox").restore()
+
+
+class Makers:
+    """Makes servers and stops them at the end, last first."""
+
+    def __init__(self, sandbox, folders):
+        self.sandbox, self.folders, self.made = sandbox, folders, []
+
+    def policy(self, fields="", platform="wechat", appid="wxtest0000000001"):
+        """A policy's text: no limits, and these fields in Lua."""
+        return POLICY.format(platform=platform, appid=appid, fields=fields,
+                             url=self.sandbox.url)
+
+    def demos(self):
+        """The shipped policies, pointed at this sandbox."""
+        return {path.stem: re.sub(r"http://127\.0\.0\.1:9091",
+                                  self.sandbox.url, path.read_text())
+                for path in sorted((ROOT / "scripts/apps").glob("demo-*.lua"))}
+
+    def __call__(self, apps=None, start=True, **blocks):
+        """A server with the demo apps and these (name=text; None leaves one
+        out); blocks are text for main, http and server."""
+        folder = self.folders.mktemp("server")
+        port, admin_port = free_port(), free_port()
+        blocks = {"main": "", "http": "", "server": "", **blocks}
+        conf = CONF.format(root=ROOT, port=port, admin_port=admin_port,
+                           **blocks)
+        server = Server(folder, conf, port, admin_port)
+        server.apps.mkdir()
+        for name, text in {**self.demos(), **(apps or {})}.items():
+            if text is not None:
+                (server.apps / f"{name}.lua").write_text(text)
+        server.secrets.add("sandbox-secret")
+        self.made.append(server)
+        return server.start() if start else server
+
+    def stop(self):
+        faults = []
+        for server in reversed(self.made):
+            try:
+                server.stop()
+            except Exception as fault:  # the others must stop all the same
+                faults.append(fault)
+        if faults:
+            raise faults[0]
+
+
+@pytest.fixture
+def server(sandbox, tmp_path_factory):
+    """Makes servers for one test: server(apps={…}, http="…") -> Server."""
+    makers = Makers(sandbox, tmp_path_factory)
+    yield makers
+    makers.stop()
+
+
+@pytest.fixture(scope="module")
+def shop(sandbox, tmp_path_factory):
+    """One running server with the demo apps for all tests of a file."""
+    makers = Makers(sandbox, tmp_path_factory)
+    unlimited = {name: re.sub(
+        r"\n}\s*$", "\n  limit = { login = 0, phone = 0, failed = 0, "
+        "address = 0 },\n}\n", text) for name, text in makers.demos().items()}
+    server = makers(apps=unlimited,
+                    http="latchkey_service_key file:service.key;", start=False)
+    (server.folder / "service.key").write_text("service-key-of-the-tests\n")
+    server.secrets.add("service-key-of-the-tests")
+    server.start()
+    yield server
+    makers.stop()
+
+
+@pytest.fixture
+def phone(sandbox, request):
+    """Makes phones, each of a user of its own: phone(server) -> Phone."""
+    made = []
+
+    def make(server, platform="wechat", user=None, **more):
+        user = user or f"{request.node.name[:60]}-{os.getpid()}-{next(names)}"
+        made.append(Phone(sandbox, server, user, platform, **more))
+        return made[-1]
+    yield make
+    for one in made:
+        one.client.close()
+
+
+@pytest.fixture(params=["wechat", "douyin"])
+def platform(request):
+    return request.param
+
+
+@pytest.fixture
+def user(phone, shop, platform):
+    """A new user of the demo app, once for each platform."""
+    return phone(shop, platform)
