@@ -68,8 +68,9 @@ struct store_stat {
 };
 
 /* Opens "lmdb:DIR" (DIR is made where it is absent, mode 0700) or "memory:".
- * Takes a reference of keys.  Errors have one line of text fit for an
- * operator: ERR_CONFIG for the URL, ERR_STORE for the rest, ERR_NOMEM. */
+ * Takes a reference of keys.  Starts a thread, so a daemon forks before it.
+ * Errors have one line of text fit for an operator: ERR_CONFIG for the URL,
+ * ERR_STORE for the rest, ERR_NOMEM. */
 enum err store_open(struct store **out, const char *url,
                     struct seal_keys *keys);
 
