@@ -37,7 +37,7 @@ static int run_command(const struct options *o, int argc, char **argv)
     case COMMAND_RUN:
         return run_main(o, argc, argv);
     case COMMAND_DECRYPT:
-        return decrypt_main(argc - o->rest, argv + o->rest);
+        return decrypt_main(argc - o->rest + 1, argv + o->rest - 1);
     case COMMAND_SERVE:
         return server_main(o);
     }

@@ -80,16 +80,16 @@ struct slice http_header(const struct http_request *r, struct slice name)
     return SLICE_NONE;
 }
 
-/* Whether a body follows; a length over the limit is a fault already. */
-static bool expects_body(struct http_request *r)
+/* A body over the limit is a fault already.  True: it is not worth reading,
+ * so the answer goes out now and the connection is closed on it. */
+static bool refuse_early(struct http_request *r)
 {
     struct slice length = http_header(r, SLICE("Content-Length"));
     uint64_t n = 0;
     if (length.data && text_u64(length, &n) && n > r->max_body && !r->fault)
         r->fault = 413;
-    if (r->fault && (n > drain_max || http_header(r, SLICE("Expect")).data))
-        return false; /* answered at once, and closed */
-    return n > 0 || http_header(r, SLICE("Transfer-Encoding")).data;
+    return r->fault &&
+           (n > drain_max || http_header(r, SLICE("Expect")).data);
 }
 
 static void begin(struct http_request *r, const char *method,
@@ -160,10 +160,10 @@ enum MHD_Result http_on_access(void *listen, struct MHD_Connection *mhd,
         return MHD_NO;
     if (!r->begun) {
         begin(r, method, version);
-        if (!expects_body(r))
+        if (refuse_early(r))
             return dispatch(r);
         http_conn_enter(r->conn, HTTP_BODY, r->listen->limits.body_msec);
-        return MHD_YES;
+        return MHD_YES; /* to answer from here would close the connection */
     }
     if (*size)
         return take_body(r, data, size);

@@ -199,7 +199,8 @@ local function check_field(spec, value, path, faults)
   elseif value == nil and default == NONE then
     return nil
   end
-  local good, want = spec[1](value == nil and default or value)
+  if value == nil then value = default end
+  local good, want = spec[1](value)
   if good == nil then
     insert(faults, { path = path, message = ('"%s" must be %s'):format(
       concat(path, "."), want) })
