@@ -2,7 +2,6 @@
 #define _GNU_SOURCE
 #include "net/client_private.h"
 #include <malloc.h>
-#include <pthread.h>
 #include <stdlib.h>
 
 enum {
@@ -34,7 +33,8 @@ static void *wiping_realloc(void *p, size_t size)
     return wider;
 }
 
-static void init_curl(void)
+/* Before main: whoever comes first decides on memory, and it must not race. */
+__attribute__((constructor)) static void init_curl(void)
 {
     curl_global_init_mem(CURL_GLOBAL_DEFAULT, malloc, wiping_free,
                          wiping_realloc, strdup, calloc);
@@ -307,8 +307,6 @@ void client_collect(struct client *c)
 
 enum err client_new(struct client **out, uv_loop_t *loop)
 {
-    static pthread_once_t once = PTHREAD_ONCE_INIT;
-    pthread_once(&once, init_curl);
     struct client *c = calloc(1, sizeof *c);
     if (!c)
         return ERR_NOMEM;

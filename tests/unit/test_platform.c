@@ -1,0 +1,325 @@
+/* test_platform.c -- the engine: other drivers, retries, time, leaving. */
+#define _GNU_SOURCE
+#include "platform_bench.h"
+
+#define GOOD "{\"openid\":\"o-1\",\"session_key\":\"" BENCH_KEY "\"}"
+#define BUSY "{\"errcode\":-1,\"errmsg\":\"busy\"}"
+#define USED "{\"errcode\":40163,\"errmsg\":\"code been used\"}"
+#define STALE "{\"errcode\":40029,\"errmsg\":\"invalid code\"}"
+
+static const struct platform_param mp_params[] = {
+    { "js_code", PLATFORM_CODE, NULL },
+    { "app_id", PLATFORM_APPID, NULL },
+    { "app_secret", PLATFORM_SECRET, NULL },
+    { NULL, 0, NULL },
+};
+
+static const struct platform_error mp_errors[] = {
+    { 100200101, PLATFORM_CODE_INVALID, PLATFORM_FINAL },
+    { 0, PLATFORM_OK, PLATFORM_FINAL },
+};
+
+/* A form, and 1 is success: Kuaishou. */
+static const struct platform kuaishou = {
+    .name = "kuaishou",
+    .base = "https://open.kuaishou.com",
+    .login = { "/oauth2/mp/code2session", PLATFORM_FORM, mp_params },
+    .answer = { .status = { "result" },
+                .ok = 1,
+                .message = { "error_msg", "error" },
+                .openid = "open_id",
+                .session_key = "session_key",
+                .key = PLATFORM_KEY_BASE64,
+                .key_size = 16 },
+    .errors = mp_errors,
+};
+
+static const struct platform_error game_errors[] = {
+    { 40018, PLATFORM_CODE_INVALID, PLATFORM_FINAL },
+    { 0, PLATFORM_OK, PLATFORM_FINAL },
+};
+
+/* Flat, and two pairs of errors at once: Douyin's version 1. */
+static const struct platform game = {
+    .name = "game",
+    .base = "https://minigame.zijieapi.com/mgplatform",
+    .login = { "/api/apps/jscode2session", PLATFORM_QUERY, mp_params },
+    .answer = { .status = { "errcode", "error" },
+                .message = { "errmsg", "message" },
+                .openid = "openid",
+                .session_key = "session_key",
+                .key = PLATFORM_KEY_HEX,
+                .key_size = 4 },
+    .errors = game_errors,
+};
+
+/* No key at all, as where a login gives tokens. */
+static const struct platform keyless = {
+    .name = "keyless",
+    .base = "https://example.com",
+    .login = { "/token", PLATFORM_FORM, mp_params },
+    .answer = { .status = { "code" }, .openid = "user_id" },
+};
+
+static void script(struct bench_step a, struct bench_step b,
+                   struct bench_step c)
+{
+    memset(bench.steps, 0, sizeof bench.steps);
+    bench.steps[0] = a;
+    bench.steps[1] = b;
+    bench.steps[2] = c;
+    bench_login(&platform_wechat)->timeout_ms = 400;
+}
+
+#define SAYS(text) ((struct bench_step){ .body = text })
+#define STATUS(n, text) ((struct bench_step){ .status = n, .body = text })
+#define HANGS ((struct bench_step){ .status = -1 })
+#define CLOSES ((struct bench_step){ .status = -2 })
+#define SAME ((struct bench_step){ 0 })
+
+static void platforms_are_found_by_name(void **state)
+{
+    (void)state;
+    assert_ptr_equal(platform_find(SLICE("wechat")), &platform_wechat);
+    assert_ptr_equal(platform_find(SLICE("douyin")), &platform_douyin);
+    assert_null(platform_find(SLICE("WeChat")));
+    assert_null(platform_find(SLICE("")));
+    assert_int_equal(platform_error(&platform_wechat, 42001)->retry,
+                     PLATFORM_REFRESH);
+    assert_int_equal(platform_error(&platform_wechat, 0)->reason,
+                     PLATFORM_ERROR);
+    for (unsigned i = 0; i < PLATFORM_REASONS; i++)
+        assert_non_null(platform_reason_name((enum platform_reason)i));
+}
+
+static void a_driver_may_post_a_form_and_count_one_as_success(void **state)
+{
+    (void)state;
+    struct platform_login *l =
+        bench_get(&kuaishou, "{\"result\":1,\"open_id\":\"k-1\","
+                             "\"session_key\":\"" BENCH_KEY "\"}");
+    assert_int_equal(l->reason, PLATFORM_OK);
+    assert_string_equal(l->openid, "k-1");
+    assert_non_null(strstr(bench.request, "POST /oauth2/mp/code2session HTTP"));
+    assert_non_null(strstr(bench.request, "application/x-www-form-urlencoded"));
+    assert_string_equal(strstr(bench.request, "\r\n\r\n") + 4,
+                        "js_code=c0de&app_id=app01&app_secret=5ecre7");
+    l = bench_get(&kuaishou, "{\"result\":100200101,\"error\":\"bad_code\"}");
+    assert_int_equal(l->reason, PLATFORM_CODE_INVALID);
+    assert_string_equal(l->errmsg, "bad_code");
+    l = bench_get(&kuaishou, "{\"result\":0}");
+    assert_int_equal(l->reason, PLATFORM_ERROR);
+    l = bench_get(&kuaishou,
+                  "{\"open_id\":\"k-1\",\"session_key\":\"" BENCH_KEY "\"}");
+    assert_int_equal(l->reason, PLATFORM_ERROR); /* silence is no success */
+}
+
+static void a_driver_may_have_two_error_codes(void **state)
+{
+    (void)state;
+    struct platform_login *l =
+        bench_get(&game, "{\"error\":3,\"errcode\":40018,\"errmsg\":\"bad "
+                         "code\",\"message\":\"x\"}");
+    assert_int_equal(l->reason, PLATFORM_CODE_INVALID);
+    assert_int_equal(l->errcode, 40018);
+    assert_string_equal(l->errmsg, "bad code");
+    l = bench_get(&game, "{\"error\":3,\"message\":\"x\"}");
+    assert_int_equal(l->reason, PLATFORM_ERROR);
+    assert_int_equal(l->errcode, 3);
+    assert_string_equal(l->errmsg, "x");
+    l = bench_get(&game, "{\"error\":0,\"openid\":\"o\","
+                         "\"session_key\":\"00ff00ff\"}");
+    assert_int_equal(l->reason, PLATFORM_OK);
+    l = bench_get(&game, "{\"error\":0,\"openid\":\"o\","
+                         "\"session_key\":\"00ff00\"}");
+    assert_int_equal(l->reason, PLATFORM_ERROR);
+}
+
+static void a_driver_may_have_no_key(void **state)
+{
+    (void)state;
+    struct platform_login *l = bench_get(&keyless, "{\"user_id\":\"2088\"}");
+    assert_int_equal(l->reason, PLATFORM_OK);
+    assert_string_equal(l->openid, "2088");
+    assert_string_equal(l->session_key, "");
+}
+
+static void busy_then_well_is_well(void **state)
+{
+    (void)state;
+    script(SAYS(BUSY), STATUS(502, "<h1>Bad Gateway</h1>"), SAYS(GOOD));
+    struct platform_login *l = bench_run();
+    assert_int_equal(l->reason, PLATFORM_OK);
+    assert_int_equal(l->attempts, 3);
+    assert_int_equal(l->errcode, 0);
+    assert_string_equal(l->errmsg, "");
+}
+
+static void a_server_error_is_busy(void **state)
+{
+    (void)state;
+    script(STATUS(503, GOOD), SAME, SAME);
+    struct platform_login *l = bench_run();
+    assert_int_equal(l->reason, PLATFORM_BUSY);
+    assert_int_equal(l->status, 503);
+    assert_int_equal(l->attempts, 3);
+}
+
+static void a_success_with_an_http_error_is_none(void **state)
+{
+    (void)state;
+    script(STATUS(404, GOOD), SAME, SAME);
+    struct platform_login *l = bench_run();
+    assert_int_equal(l->reason, PLATFORM_ERROR);
+    assert_string_equal(l->session_key, "");
+    script(STATUS(403, USED), SAME, SAME);
+    assert_int_equal(bench_run()->reason, PLATFORM_CODE_USED);
+    script(STATUS(429, ""), SAME, SAME);
+    assert_int_equal(bench_run()->reason, PLATFORM_RATE_LIMITED);
+    script(STATUS(302, ""), SAME, SAME);
+    assert_int_equal(bench_run()->reason, PLATFORM_ERROR);
+}
+
+static void a_refused_connection_is_busy_and_not_ambiguous(void **state)
+{
+    (void)state;
+    script(SAME, SAME, SAME);
+    bench.login.base = "http://127.0.0.1:1";
+    struct platform_login *l = bench_run();
+    assert_int_equal(l->reason, PLATFORM_BUSY);
+    assert_int_equal(l->attempts, 3);
+    assert_false(l->ambiguous);
+    assert_int_equal(l->status, 0);
+    assert_true(l->seconds >= 0.14 && l->seconds <= 0.8);
+    assert_true(*l->errmsg);
+}
+
+static void silence_is_tried_once_more_within_the_time(void **state)
+{
+    (void)state;
+    script(HANGS, HANGS, HANGS);
+    struct platform_login *l = bench_run();
+    assert_int_equal(l->reason, PLATFORM_TIMEOUT);
+    assert_int_equal(l->attempts, 2);
+    assert_true(l->ambiguous);
+    assert_true(l->seconds >= 0.5 && l->seconds <= 0.9);
+}
+
+static void a_lost_answer_may_come_the_second_time(void **state)
+{
+    (void)state;
+    script(CLOSES, SAYS(GOOD), SAME);
+    struct platform_login *l = bench_run();
+    assert_int_equal(l->reason, PLATFORM_OK);
+    assert_int_equal(l->attempts, 2);
+    script(HANGS, SAYS(GOOD), SAME);
+    assert_int_equal(bench_run()->reason, PLATFORM_OK);
+}
+
+static void a_code_that_we_may_have_spent_is_invalid(void **state)
+{
+    (void)state;
+    const struct bench_step first[] = { HANGS, CLOSES, STATUS(500, ""),
+                                        SAYS(BUSY) };
+    const char *const then[] = { USED, STALE };
+    for (int i = 0; i < 4; i++)
+        for (int k = 0; k < 2; k++) {
+            script(first[i], SAYS(then[k]), SAME);
+            struct platform_login *l = bench_run();
+            assert_int_equal(l->reason, PLATFORM_CODE_INVALID);
+            assert_int_equal(l->errcode, k ? 40029 : 40163);
+            assert_true(l->ambiguous);
+            assert_int_equal(l->attempts, 2);
+        }
+    script(SAYS(USED), SAME, SAME); /* by someone else */
+    struct platform_login *l = bench_run();
+    assert_int_equal(l->reason, PLATFORM_CODE_USED);
+    assert_false(l->ambiguous);
+}
+
+static void two_lost_answers_are_the_end(void **state)
+{
+    (void)state;
+    script(CLOSES, CLOSES, SAYS(GOOD));
+    struct platform_login *l = bench_run();
+    assert_int_equal(l->reason, PLATFORM_TIMEOUT);
+    assert_int_equal(bench.server.requests, 2);
+    script(CLOSES, SAYS(BUSY), SAYS(GOOD));
+    l = bench_run(); /* the code may be gone: not merely busy */
+    assert_int_equal(l->reason, PLATFORM_TIMEOUT);
+    assert_int_equal(bench.server.requests, 2);
+    script(SAYS(BUSY), SAYS(BUSY), CLOSES);
+    assert_int_equal(bench_run()->reason, PLATFORM_TIMEOUT);
+}
+
+static void a_wrong_base_is_our_mistake(void **state)
+{
+    (void)state;
+    bench_login(&platform_wechat)->base = "no url";
+    assert_int_equal(platform_login_start(bench.client, &bench.login),
+                     ERR_INVALID);
+    bench_login(&platform_wechat)->base = "http://127.0.0.1:99999999";
+    assert_int_equal(bench_run()->reason, PLATFORM_MISCONFIGURED);
+    assert_int_equal(bench.login.attempts, 1);
+}
+
+static void on_other_done(struct platform_login *login)
+{
+    (void)login;
+    bench.done++;
+}
+
+static void a_login_can_be_canceled_at_any_moment(void **state)
+{
+    (void)state;
+    for (int steps = 0; steps < 24; steps++) {
+        script(steps % 3 ? SAYS(BUSY) : HANGS, SAYS(BUSY), SAYS(BUSY));
+        struct platform_login *l = malloc(sizeof *l);
+        assert_non_null(l);
+        *l = bench.login;
+        l->on_done = on_other_done;
+        assert_int_equal(platform_login_start(bench.client, l), PENDING);
+        for (int i = 0; i < steps; i++)
+            uv_run(&bench.loop, steps % 2 ? UV_RUN_ONCE : UV_RUN_NOWAIT);
+        unsigned done = bench.done;
+        platform_login_cancel(l);
+        platform_login_clear(l);
+        free(l); /* ASan sees who still has it */
+        uv_run(&bench.loop, UV_RUN_NOWAIT);
+        assert_int_equal(bench.done, done);
+    }
+}
+
+static void nothing_secret_is_left_after_clear(void **state)
+{
+    (void)state;
+    script(SAYS(GOOD), SAME, SAME);
+    struct platform_login *l = bench_run();
+    platform_login_clear(l);
+    assert_null(memmem(l, sizeof *l, BENCH_KEY, 24));
+    assert_null(l->url.data);
+    assert_null(l->body.data);
+    assert_null(l->request.body_in.data);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(platforms_are_found_by_name),
+        BENCH(a_driver_may_post_a_form_and_count_one_as_success),
+        BENCH(a_driver_may_have_two_error_codes),
+        BENCH(a_driver_may_have_no_key),
+        BENCH(busy_then_well_is_well),
+        BENCH(a_server_error_is_busy),
+        BENCH(a_success_with_an_http_error_is_none),
+        BENCH(a_refused_connection_is_busy_and_not_ambiguous),
+        BENCH(silence_is_tried_once_more_within_the_time),
+        BENCH(a_lost_answer_may_come_the_second_time),
+        BENCH(a_code_that_we_may_have_spent_is_invalid),
+        BENCH(two_lost_answers_are_the_end),
+        BENCH(a_wrong_base_is_our_mistake),
+        BENCH(a_login_can_be_canceled_at_any_moment),
+        BENCH(nothing_secret_is_left_after_clear),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
