@@ -97,9 +97,12 @@ static const struct directive table[] = {
       logging_access, LOCATION(access_log) },
 
     /* Lua */
-    { "lua_package_path", IN_HTTP, 1, 1, lua_path, CONF(lua_package_path) },
-    { "lua_package_cpath", IN_HTTP, 1, 1, lua_path, CONF(lua_package_cpath) },
-    { "lua_shared_dict", IN_HTTP | MANY, 2, 2, lua_dict, CONF(shared_dicts) },
+    { "lua_package_path", IN_HTTP, 1, 1,
+      scripting_path, CONF(lua_package_path) },
+    { "lua_package_cpath", IN_HTTP, 1, 1,
+      scripting_path, CONF(lua_package_cpath) },
+    { "lua_shared_dict", IN_HTTP | MANY, 2, 2,
+      scripting_dict, CONF(shared_dicts) },
     { "lua_code_cache", IN_ALL, 1, 1, setting_flag, LOCATION(lua_code_cache) },
     BY_LUA("init_by_lua", IN_HTTP, CONF(init)),
     BY_LUA("init_worker_by_lua", IN_HTTP, CONF(init_worker)),

@@ -88,9 +88,10 @@ static enum err read_quoted(struct lexer *lx)
     if (lx->at == lx->end)
         return unexpected_end(lx);
     enum err e = add_word(lx, start, lx->at++);
-    if (e || lx->at == lx->end || is_blank(*lx->at))
+    char c = lx->at < lx->end ? *lx->at : ' ';
+    if (e || is_blank(c) || c == ';' || c == '{' || c == ')')
         return e;
-    return strchr(";{)", *lx->at) ? OK : unexpected(lx, *lx->at);
+    return unexpected(lx, c);
 }
 
 static enum err read_word(struct lexer *lx)
@@ -201,7 +202,7 @@ static enum err skip_long(struct lexer *lx, const char *open, size_t len)
         }
     return fault_at(lx->file, lx->line,
                     "Lua code block missing the closing long bracket "
-                    "\"]%.*s]\"",
+                    "\"]%.*s]\", the inlined Lua code may be too long",
                     (int)(len - 2), open + 1);
 }
 

@@ -28,9 +28,9 @@ setter block_location;
 /* code.c: by_lua directives of all three forms. */
 setter code_set;
 
-/* lua.c: the state that scripts run in. */
-setter lua_path;
-setter lua_dict;
+/* scripting.c: the state that scripts run in. */
+setter scripting_path;
+setter scripting_dict;
 
 /* latchkey.c: our own. */
 setter latchkey_store;

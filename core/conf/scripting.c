@@ -1,4 +1,4 @@
-/* lua.c -- directives on the state that scripts run in. */
+/* scripting.c -- directives on the state that scripts run in. */
 #include "base/buf.h"
 #include "base/text.h"
 #include "conf/setters.h"
@@ -14,8 +14,8 @@ static size_t prefix_mark(struct slice s)
 }
 
 /* The prefix goes in without its slash: "$prefix/lua/?.lua". */
-enum err lua_path(struct scope *s, const struct directive *d,
-                  const struct node *n)
+enum err scripting_path(struct scope *s, const struct directive *d,
+                        const struct node *n)
 {
     struct slice *field = directive_field(s, d), rest = n->args[0];
     struct slice prefix = slice_str(s->conf->prefix);
@@ -35,8 +35,8 @@ enum err lua_path(struct scope *s, const struct directive *d,
     return ok ? OK : fault_memory();
 }
 
-enum err lua_dict(struct scope *s, const struct directive *d,
-                  const struct node *n)
+enum err scripting_dict(struct scope *s, const struct directive *d,
+                        const struct node *n)
 {
     struct conf_shared_dict **at = directive_field(s, d), dict = { 0 };
     dict.name = n->args[0];
