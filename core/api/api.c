@@ -37,6 +37,7 @@ static void open_all(struct vm *vm)
         latchkey_flight_open,
         latchkey_keyring_open,
         latchkey_metrics_open,
+        latchkey_request_open,
         latchkey_server_open,
         latchkey_store_open,
         latchkey_token_open,

@@ -50,7 +50,7 @@ struct api_process {
     const char *lua_path; /* "ROOT/lua/?.lua;...": our own modules */
     uint64_t started;     /* unix seconds */
     unsigned workers;
-    bool console;                /* `run`: ngx.say writes to stdout */
+    bool console;          /* `run`: ngx.say writes to stdout */
     _Atomic bool draining; /* shutting down: refuse new requests */
     void (*reload)(struct api_process *p); /* any thread: ask for one */
     void (*reload_told)(struct api_process *p, struct api_reload *out,
@@ -138,6 +138,7 @@ void latchkey_exchange_open(struct vm *vm, lua_State *L);
 void latchkey_flight_open(struct vm *vm, lua_State *L);
 void latchkey_keyring_open(struct vm *vm, lua_State *L);
 void latchkey_metrics_open(struct vm *vm, lua_State *L);
+void latchkey_request_open(struct vm *vm, lua_State *L);
 void latchkey_server_open(struct vm *vm, lua_State *L);
 void latchkey_store_open(struct vm *vm, lua_State *L);
 void latchkey_token_open(struct vm *vm, lua_State *L);

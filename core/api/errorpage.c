@@ -72,28 +72,6 @@ static bool wants_json(const struct request *r)
            mentions_json(request_header(r, SLICE("Accept")));
 }
 
-static bool is_sane_id(struct slice id)
-{
-    for (size_t i = 0; i < id.len; i++)
-        if (!strchr("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
-                    "0123456789._-",
-                    id.data[i]) ||
-            !id.data[i])
-            return false;
-    return id.len >= 1 && id.len <= 64;
-}
-
-/* The caller's X-Request-Id, or one of ours. */
-static struct slice request_id(struct request *r)
-{
-    struct slice id = request_header(r, SLICE("X-Request-Id"));
-    if (is_sane_id(id))
-        return id;
-    return slice_str(arena_printf(
-        &r->http->arena, "%llx-%llx", (unsigned long long)r->http->started,
-        (unsigned long long)http_conn_number(r->http)));
-}
-
 static void fill_json(struct request *r, const struct page *page)
 {
     struct slice id = request_id(r);

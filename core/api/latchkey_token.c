@@ -3,7 +3,19 @@
 #include "crypto/secret.h"
 #include "login/token.h"
 
-/* token.new() -> token, its hash (32 bytes: what is stored); nil, reason. */
+static void push_hash(lua_State *L, const uint8_t hash[TOKEN_HASH])
+{
+    static const char digits[] = "0123456789abcdef";
+    char hex[2 * TOKEN_HASH];
+    for (size_t i = 0; i < TOKEN_HASH; i++) {
+        hex[2 * i] = digits[hash[i] >> 4];
+        hex[2 * i + 1] = digits[hash[i] & 15];
+    }
+    lua_pushlstring(L, hex, sizeof hex);
+}
+
+/* token.new() -> token, its hash (SHA-256 in hex: what is stored); nil,
+ * reason. */
 static int f_new(lua_State *L)
 {
     char text[TOKEN_LEN + 1];
@@ -11,7 +23,7 @@ static int f_new(lua_State *L)
     if (!token_make(text) || !token_parse(SLICE_OF(text, TOKEN_LEN), hash))
         return vm_fail(L, "no randomness");
     lua_pushlstring(L, text, TOKEN_LEN);
-    lua_pushlstring(L, (char *)hash, sizeof hash);
+    push_hash(L, hash);
     secret_wipe(text, sizeof text);
     return 2;
 }
@@ -21,7 +33,7 @@ static int f_hash(lua_State *L)
 {
     uint8_t hash[TOKEN_HASH];
     if (lua_type(L, 1) == LUA_TSTRING && token_parse(vm_slice(L, 1), hash))
-        lua_pushlstring(L, (char *)hash, sizeof hash);
+        push_hash(L, hash);
     else
         lua_pushnil(L);
     return 1;

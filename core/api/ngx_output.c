@@ -68,8 +68,8 @@ static void add_all(lua_State *L, struct buf *out)
     for (int i = 1; i <= n; i++) {
         const char *fault = NULL;
         if (lua_istable(L, i))
-            fault = is_array(L, i) ? add_table(L, i, out)
-                                   : "non-array table found";
+            fault =
+                is_array(L, i) ? add_table(L, i, out) : "non-array table found";
         else if (!add_value(L, i, out))
             fault = lua_pushfstring(
                 L,

@@ -57,6 +57,10 @@ struct slice request_header(const struct request *r, struct slice name);
  * status is an error, with its error page. */
 void request_finish(struct request *r, int status);
 
+/* The id that answers and log lines carry: the caller's X-Request-Id, or one
+ * of ours.  Lives as long as r.  (latchkey_request.c) */
+struct slice request_id(struct request *r);
+
 /* A line in the error log, with that tail. */
 void request_log(const struct request *r, enum log_level level,
                  struct slice text);

@@ -6,8 +6,8 @@ local cjson = require "cjson.safe"
 local apps = require "latchkey.app"
 local metrics = require "latchkey.metrics"
 local platform = require "latchkey.platform"
+local request = require "latchkey.request"
 local server = require "latchkey.server"
-local session = require "latchkey.session"
 local store = require "latchkey.store"
 
 local ngx = ngx
@@ -121,12 +121,11 @@ local routes = {
   { "^/admin/reload$", POST = reload },
 }
 
-local function serve_route(route, argument)
-  if not route.open and not server.is_admin(session.token_of()) then
+local function serve_route(route, argument, method, token)
+  if not route.open and not server.is_admin(token) then
     ngx.header["WWW-Authenticate"] = "Bearer"
     return refuse(401, "token_invalid", "the admin token is needed")
   end
-  local method = ngx.req.get_method()
   if method == "HEAD" then method = "GET" end
   local f = route[method]
   if f then return f(argument) end
@@ -136,10 +135,10 @@ end
 
 -- Serves the request.
 function admin.serve()
-  local uri = ngx.var.uri
+  local method, uri, _, token = request.head()
   for _, route in ipairs(routes) do
     local argument = uri:match(route[1])
-    if argument then return serve_route(route, argument) end
+    if argument then return serve_route(route, argument, method, token) end
   end
   refuse(404, "not_found", "no such page")
 end

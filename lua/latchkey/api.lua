@@ -14,10 +14,9 @@ local phone = require "latchkey.phone"
 local reply = require "latchkey.reply"
 local session = require "latchkey.session"
 local store = require "latchkey.store"
-local crypto = require "latchkey.crypto"
 
 local ngx = ngx
-local format, match = string.format, string.match
+local head, match = require("latchkey.request").head, string.match
 
 local BODY_MAX = 64 * 1024
 local CODE_MAX = 1024
@@ -31,16 +30,6 @@ local seconds = metrics.histogram("latchkey_http_request_duration_seconds",
   { 0.001, 0.005, 0.01, 0.05, 0.1, 0.5, 1, 5, 10 })
 
 -- ---- reading a request ------------------------------------------------------
-
-local id_start, id_count = crypto.hex(crypto.random(6)), 0
-
--- The caller's X-Request-Id where it is sane, else one of ours.
-local function request_id()
-  local id = ngx.var.http_x_request_id
-  if id and #id <= 64 and match(id, "^[%w._-]+$") then return id end
-  id_count = id_count + 1
-  return format("%s-%06x", id_start, id_count)
-end
 
 -- The JSON object in the body; nil, reason, msg.
 local function read_body()
@@ -116,8 +105,8 @@ local function read(policy, request)
   return args
 end
 
-local function authenticate(policy)
-  return session.find(policy, session.token_of(), ngx.time())
+local function authenticate(policy, request)
+  return session.find(policy, request.token, ngx.time())
 end
 
 -- Login, with sealed data opened by the same call where it came along.
@@ -156,10 +145,10 @@ local function post_phone(policy, request)
   if not args.encryptedData then
     return nil, "bad_request", "encryptedData is missing"
   end
-  if args.code and not session.token_of() then
+  if args.code and not request.token then
     return do_login(policy, request, args)
   end
-  local record, key = authenticate(policy)
+  local record, key = authenticate(policy, request)
   if not record then return nil, key end
   return phone.number(policy, record, args, request,
     function(r) return session.write(key, r) end)
@@ -168,7 +157,7 @@ end
 local function post_decrypt(policy, request)
   local args, reason, msg = read(policy, request)
   if not args then return nil, reason, msg end
-  local record, why = authenticate(policy)
+  local record, why = authenticate(policy, request)
   if not record then return nil, why end
   if not args.encryptedData then
     return nil, "bad_request", "encryptedData is missing"
@@ -179,8 +168,8 @@ local function post_decrypt(policy, request)
   return object
 end
 
-local function get_session(policy)
-  local record, why = authenticate(policy)
+local function get_session(policy, request)
+  local record, why = authenticate(policy, request)
   if not record then return nil, why end
   return check.describe(policy, record, ngx.time())
 end
@@ -191,7 +180,7 @@ local function post_session(policy, request)
   if body.check ~= "ok" and body.check ~= "fail" then
     return nil, "bad_request", [[check must be "ok" or "fail"]]
   end
-  local record, why = authenticate(policy)
+  local record, why = authenticate(policy, request)
   if not record then return nil, why end
   request.body = body
   local ok, failed = check.client_said(policy, record, body.check)
@@ -200,8 +189,8 @@ local function post_session(policy, request)
 end
 
 -- Ends the session, or with ?all=1 every session of its user.
-local function delete_session(policy)
-  local record, key = authenticate(policy)
+local function delete_session(policy, request)
+  local record, key = authenticate(policy, request)
   if not record then return nil, key end
   local keys = { key }
   if ngx.var.arg_all == "1" then keys = backend.session_keys(policy, record) end
@@ -255,7 +244,7 @@ local function dispatch(request, name, call)
   if not policy then return answer(nil, request, nil, "app_unknown") end
   local methods = routes[call]
   if not methods then return answer(policy, request, nil, "not_found") end
-  local f = methods[ngx.req.get_method()]
+  local f = methods[request.method]
   if not f then
     allow(methods)
     return answer(policy, request, nil, "method_not_allowed")
@@ -274,8 +263,9 @@ end
 -- Serves the request: /v1/{app}/{call}, /v1/introspect, /v1/verify.
 function api.serve()
   local started = ngx.now()
-  local request = { id = request_id() }
-  local name, call = match(ngx.var.uri, "^/v1/([^/]+)/?([^/]*)$")
+  local method, uri, id, token = head()
+  local request = { id = id, method = method, token = token }
+  local name, call = match(uri, "^/v1/([^/]+)/?([^/]*)$")
   local ok, status
   if call == "" and (name == "introspect" or name == "verify") then
     call = name

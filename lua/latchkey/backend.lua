@@ -33,8 +33,8 @@ end
 
 -- POST /v1/introspect, form token=; the service key as Bearer.
 function backend.introspect(request)
-  if ngx.req.get_method() ~= "POST" then return refuse_method(request, "POST") end
-  if not server.is_service(session.token_of()) then
+  if request.method ~= "POST" then return refuse_method(request, "POST") end
+  if not server.is_service(request.token) then
     return reply.refuse(request.id, "token_invalid")
   end
   ngx.req.read_body()
@@ -52,7 +52,7 @@ end
 
 -- GET /v1/verify: 204 and who it is, or 401.
 function backend.verify(request)
-  local token = session.token_of()
+  local token = request.token
   if not token then return reply.refuse(request.id, "token_missing") end
   local record, why = session.find_any(apps, token, ngx.time())
   if not record then return reply.refuse(request.id, why) end

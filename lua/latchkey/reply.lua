@@ -3,8 +3,8 @@
 -- A reason's row is {status, action, msg}; contract of the HTTP API.
 
 local cjson = require "cjson"
+local request = require "latchkey.request"
 
-local ngx = ngx
 local encode = cjson.encode
 local format = string.format
 
@@ -40,13 +40,7 @@ local reasons = {
 local reply = { reasons = reasons }
 
 local function send(status, body, id)
-  local header = ngx.header
-  ngx.status = status
-  header["Content-Type"] = "application/json; charset=utf-8"
-  header["Cache-Control"] = "no-store"
-  header["X-Request-Id"] = id
-  header["Content-Length"] = #body
-  ngx.print(body)
+  request.answer(status, body, id)
   return status
 end
 

@@ -6,12 +6,11 @@
 -- A record stays a while after its end, so that a client hears why.
 
 local cjson = require "cjson.safe"
-local crypto = require "latchkey.crypto"
 local store = require "latchkey.store"
 local token = require "latchkey.token"
 
 local decode, encode = cjson.decode, cjson.encode
-local hash_of, hex = token.hash, crypto.hex
+local hash_of = token.hash
 local get = store.get
 
 local KEPT = 7 * 86400 -- seconds that an ended session is remembered
@@ -20,7 +19,7 @@ local TOUCH = 10       -- an idle life is written anew by tenths
 local session = {}
 
 local function record_key(hash)
-  return "session/" .. hex(hash)
+  return "session/" .. hash
 end
 
 local function write(key, record)
@@ -117,17 +116,6 @@ function session.ending(key, how)
   local w = write(key, record)
   w.expect = version
   return w
-end
-
--- The token that a request carries, or nil.
-function session.token_of()
-  local var = ngx.var
-  local bearer = var.http_authorization
-  if bearer then
-    local text = bearer:match "^[Bb]earer +(%S+)$"
-    if text then return text end
-  end
-  return var.http_x_latchkey_token
 end
 
 return session

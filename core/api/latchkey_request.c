@@ -1,0 +1,86 @@
+/* latchkey_request.c -- `require "latchkey.request"`: the head of an API
+ * request, and its answer, in one call each: they are what every call of the
+ * API does, and a dozen small ones would cost more than its work. */
+#include "api/request.h"
+#include "base/text.h"
+#include "crypto/secret.h"
+
+/* The caller's X-Request-Id where it is sane (contract section 3). */
+static bool is_sane(struct slice id)
+{
+    for (size_t i = 0; i < id.len; i++) {
+        char c = id.data[i];
+        bool alnum = (c >= '0' && c <= '9') || (c >= 'a' && c <= 'z') ||
+                     (c >= 'A' && c <= 'Z');
+        if (!alnum && c != '.' && c != '_' && c != '-')
+            return false;
+    }
+    return id.len >= 1 && id.len <= 64;
+}
+
+struct slice request_id(struct request *r)
+{
+    struct slice id = request_header(r, SLICE("X-Request-Id"));
+    uint8_t chance[12];
+    struct buf hex = { 0 };
+    if (is_sane(id))
+        return id;
+    if (!secret_random(chance, sizeof chance))
+        memset(chance, 0, sizeof chance);
+    text_hex(&hex, SLICE_OF(chance, sizeof chance));
+    id = arena_dup(&r->http->arena, buf_slice(&hex));
+    buf_free(&hex);
+    return id;
+}
+
+/* "Bearer X" (RFC 6750), else X-Latchkey-Token; never from the URL. */
+static struct slice token_of(const struct request *r)
+{
+    struct slice h = request_header(r, SLICE("Authorization"));
+    struct slice scheme = { h.data, slice_find(h, ' ') };
+    if (slice_eq_nocase(scheme, SLICE("Bearer")))
+        return slice_trim(slice_from(h, scheme.len));
+    return request_header(r, SLICE("X-Latchkey-Token"));
+}
+
+/* request.head() -> method, path, request id, token or nil */
+static int f_head(lua_State *L)
+{
+    struct request *r = api_request(L);
+    struct slice token = token_of(r);
+    vm_push(L, r->method);
+    vm_push(L, r->uri);
+    vm_push(L, request_id(r));
+    if (token.len)
+        vm_push(L, token);
+    else
+        lua_pushnil(L);
+    return 4;
+}
+
+/* request.answer(status, body, id): JSON that nobody stores. */
+static int f_answer(lua_State *L)
+{
+    int status = (int)luaL_checkinteger(L, 1);
+    struct slice body = vm_check_slice(L, 2), id = vm_check_slice(L, 3);
+    struct request *r = api_request(L);
+    r->status = status;
+    request_set_header(r, SLICE("Content-Type"),
+                       SLICE("application/json; charset=utf-8"), true);
+    request_set_header(r, SLICE("Cache-Control"), SLICE("no-store"), true);
+    request_set_header(r, SLICE("X-Request-Id"), id, true);
+    request_set_header(r, SLICE("Content-Length"), SLICE("0"), true);
+    buf_clear(&r->output);
+    buf_add(&r->output, body);
+    r->headers_sent = true;
+    return 0;
+}
+
+void latchkey_request_open(struct vm *vm, lua_State *L)
+{
+    static const luaL_Reg funcs[] = { { "head", f_head },
+                                      { "answer", f_answer },
+                                      { NULL, NULL } };
+    (void)L;
+    api_preload(vm, "latchkey.request", funcs);
+}
