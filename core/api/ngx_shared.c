@@ -55,7 +55,7 @@ static uint64_t to_msec(lua_Number sec)
 
 /* ---- reading ------------------------------------------------------------ */
 
-static int push_value(lua_State *L, const struct shdict_value *v)
+static void push_value(lua_State *L, const struct shdict_value *v)
 {
     if (v->type == SHDICT_STRING)
         vm_push(L, v->string);
@@ -65,7 +65,6 @@ static int push_value(lua_State *L, const struct shdict_value *v)
         lua_pushboolean(L, v->boolean);
     else
         lua_pushnil(L);
-    return 1;
 }
 
 /* What an unusually large value took is given back. */
@@ -76,47 +75,47 @@ static void spare_memory(void)
         buf_free(&value_text);
 }
 
-static int f_get(lua_State *L)
+/* Pushes the value and tells how many results there are so far: the fault's
+ * two, nil, or the value alone (1, and *found). */
+static int read_value(lua_State *L, struct shdict_value *v, bool *stale,
+                      bool *found)
 {
     struct slice key;
-    struct shdict_value v;
     struct shdict *dict = check_dict(L);
     const char *fault = take_key(L, &key);
     if (fault)
         return vm_fail(L, fault);
-    enum err e = shdict_get(dict, key, &v, &value_text);
-    if (e == ERR_NOT_FOUND) {
-        lua_pushnil(L);
-        return 1;
-    }
-    if (e != OK)
+    enum err e = stale ? shdict_get_stale(dict, key, v, stale, &value_text)
+                       : shdict_get(dict, key, v, &value_text);
+    if (e != OK && e != ERR_NOT_FOUND)
         return vm_fail(L, err_text());
-    push_value(L, &v);
+    *found = e == OK;
+    if (*found)
+        push_value(L, v);
+    else
+        lua_pushnil(L);
     spare_memory();
-    if (!v.flags)
-        return 1;
+    return 1;
+}
+
+static int f_get(lua_State *L)
+{
+    struct shdict_value v;
+    bool found = false;
+    int n = read_value(L, &v, NULL, &found);
+    if (!found || !v.flags)
+        return n;
     lua_pushnumber(L, v.flags);
     return 2;
 }
 
 static int f_get_stale(lua_State *L)
 {
-    struct slice key;
     struct shdict_value v;
-    bool stale;
-    struct shdict *dict = check_dict(L);
-    const char *fault = take_key(L, &key);
-    if (fault)
-        return vm_fail(L, fault);
-    enum err e = shdict_get_stale(dict, key, &v, &stale, &value_text);
-    if (e == ERR_NOT_FOUND) {
-        lua_pushnil(L);
-        return 1;
-    }
-    if (e != OK)
-        return vm_fail(L, err_text());
-    push_value(L, &v);
-    spare_memory();
+    bool stale, found = false;
+    int n = read_value(L, &v, &stale, &found);
+    if (!found)
+        return n;
     if (v.flags)
         lua_pushnumber(L, v.flags);
     else

@@ -5,6 +5,7 @@
  * stays a zombie until then, or until its parent ends. */
 #include "api/ngx_log.h"
 #include "vm/task.h"
+#include "vm/traceback.h"
 
 static void log_abort(struct task *child)
 {
@@ -12,7 +13,7 @@ static void log_abort(struct task *child)
     struct buf text = { 0 };
     buf_addf(&text, "lua user thread aborted: runtime error: %s\n",
              why ? why : "unknown reason");
-    task_traceback(child, &text);
+    traceback_add(child, &text);
     ngx_log_write(task_root(child)->owner, child->context, LOG_ERR, &text);
     buf_free(&text);
 }

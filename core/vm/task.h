@@ -9,7 +9,6 @@
  * All of it happens on the vm's thread.  User coroutines may wait too: the
  * core's yield passes outward through them (vm.c). */
 #pragma once
-#include "base/buf.h"
 #include "vm/vm.h"
 
 enum task_state { TASK_NEW, TASK_RUNNING, TASK_WAITING, TASK_DONE };
@@ -79,11 +78,6 @@ void task_mark(struct task *child, const char *status);
 
 /* Whether the coroutine at index is or was a task's own. */
 bool task_owns(struct vm *vm, lua_State *L, int index);
-
-/* Appends "stack traceback:" and the frames of each coroutine from the one
- * where the error at the top of t->co was raised up to the root, as
- * OpenResty's log shows them.  For on_done. */
-void task_traceback(struct task *t, struct buf *out);
 
 /* The outermost task: the request's or the timer's. */
 struct task *task_root(struct task *t);

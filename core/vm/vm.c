@@ -13,7 +13,7 @@
  * a light thread that has ended (task_mark).
  *
  * trail holds what an error passed through on its way out of wrapped
- * coroutines, innermost first: for task_traceback. */
+ * coroutines, innermost first: for traceback_add. */
 static const char coroutines[] =
     "local WAIT, marks, trail, in_task = ...\n"
     "local raw, yield, status = coroutine.resume, coroutine.yield, "

@@ -1,6 +1,7 @@
 /* test_task.c -- tasks: waiting, light threads, cancelling, unwinding. */
 #include "unit.h"
 #include "vm/task.h"
+#include "vm/traceback.h"
 #include <stdlib.h>
 
 struct fixture {
@@ -440,7 +441,7 @@ static void on_failed(struct task *t, bool ok)
 {
     struct fixture *f = t->vm->host;
     assert_false(ok);
-    task_traceback(t, &f->trace);
+    traceback_add(t, &f->trace);
 }
 
 static void a_traceback_goes_from_the_failure_to_the_root(void **state)

@@ -1,0 +1,9 @@
+/* traceback.h -- where a task failed, as OpenResty's log shows it. */
+#pragma once
+#include "base/buf.h"
+#include "vm/task.h"
+
+/* Appends "stack traceback:" and the frames of each coroutine, from the one
+ * where the error at the top of t->co was raised up to the root's.  For
+ * on_done. */
+void traceback_add(struct task *t, struct buf *out);
