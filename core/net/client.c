@@ -215,7 +215,6 @@ static CURLcode set_common(CURL *easy, struct client *c)
     SET(BUFFERSIZE, (long)RECEIVE);
     SET(USERAGENT, "latchkey");
     SET(OPENSOCKETFUNCTION, client_open_socket);
-    SET(OPENSOCKETDATA, c);
     SET(WRITEFUNCTION, on_body);
     SET(HEADERFUNCTION, on_header);
     SET(PREREQFUNCTION, on_ready);
@@ -283,7 +282,7 @@ static void reset_request(struct client_request *req)
 {
     client_clear(req);
     req->result = OK;
-    req->sent = false;
+    req->sent = req->stalled = false;
     req->status = 0;
     req->seconds = 0;
     req->headers_in = 0;

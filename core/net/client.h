@@ -48,6 +48,7 @@ struct client_request {
     struct client *client;
     void *easy, *lines;
     size_t headers_in;
+    bool stalled; /* lost a socket before it was sent */
     struct client_request *next, **prev;
     char content_type[96];
 };

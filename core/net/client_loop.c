@@ -14,6 +14,31 @@ struct client_watch {
     struct client_watch *next, **prev;
 };
 
+/* curl 7.88 goes on to a host's next address only when something wakes it,
+ * and when a first one failed nothing may: it has no socket then.  Pausing
+ * and unpausing is the way to wake one request. */
+static void wake_stalled(struct client *c)
+{
+    if (!c->stalled)
+        return;
+    c->stalled = false;
+    for (struct client_request *r = c->requests; r; r = r->next)
+        if (r->stalled) {
+            r->stalled = false;
+            curl_easy_pause(r->easy, CURLPAUSE_RECV);
+            curl_easy_pause(r->easy, CURLPAUSE_CONT);
+        }
+}
+
+static void note_stalled(struct client *c, CURL *easy)
+{
+    char *user = NULL;
+    curl_easy_getinfo(easy, CURLINFO_PRIVATE, &user);
+    struct client_request *req = (struct client_request *)(void *)user;
+    if (req && !req->sent)
+        c->stalled = req->stalled = true;
+}
+
 static void on_poll(uv_poll_t *poll, int status, int events)
 {
     struct client_watch *w = poll->data;
@@ -25,6 +50,7 @@ static void on_poll(uv_poll_t *poll, int status, int events)
         flags |= CURL_CSELECT_OUT;
     curl_multi_socket_action(c->multi, w->fd, flags, &running);
     client_collect(c);
+    wake_stalled(c);
 }
 
 static void on_timer(uv_timer_t *timer)
@@ -33,6 +59,7 @@ static void on_timer(uv_timer_t *timer)
     int running;
     curl_multi_socket_action(c->multi, CURL_SOCKET_TIMEOUT, 0, &running);
     client_collect(c);
+    wake_stalled(c);
 }
 
 static int on_timeout_wanted(CURLM *multi, long ms, void *user)
@@ -103,8 +130,8 @@ static int on_socket_wanted(CURL *easy, curl_socket_t fd, int what, void *user,
                             void *assigned)
 {
     struct client_watch *w = assigned;
-    (void)easy;
     if (what == CURL_POLL_REMOVE) {
+        note_stalled(user, easy);
         if (w)
             close_watch(w);
         return 0;
@@ -118,22 +145,12 @@ static int on_socket_wanted(CURL *easy, curl_socket_t fd, int what, void *user,
     return 0;
 }
 
-/* Where a first address fails, curl may close its socket unsaid, and take
- * the watch for granted when the next address's has the same number. */
+/* curl's own would stay open in programs that a script starts. */
 curl_socket_t client_open_socket(void *user, curlsocktype purpose,
                                  struct curl_sockaddr *to)
 {
-    struct client *c = user;
-    int fd = socket(to->family, to->socktype | SOCK_CLOEXEC, to->protocol);
-    (void)purpose;
-    if (fd < 0)
-        return CURL_SOCKET_BAD;
-    for (struct client_watch *w = c->watches; w; w = w->next)
-        if (w->fd == fd) {
-            uv_poll_stop(&w->poll);
-            uv_poll_start(&w->poll, w->events, on_poll);
-        }
-    return fd;
+    (void)user, (void)purpose;
+    return socket(to->family, to->socktype | SOCK_CLOEXEC, to->protocol);
 }
 
 bool client_loop_open(struct client *c)

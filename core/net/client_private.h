@@ -12,6 +12,7 @@ struct client {
     struct client_request *requests;
     unsigned handles; /* of the loop's, not yet closed */
     bool closing;
+    bool stalled; /* some request is */
     const char *ca_file;
     void (*on_closed)(void *user);
     void *user;
@@ -26,6 +27,6 @@ bool client_loop_open(struct client *c);
 /* Closes the handles; the last one frees c and calls on_closed. */
 void client_loop_close(struct client *c);
 
-/* A CURLOPT_OPENSOCKETFUNCTION; user is the client. */
+/* A CURLOPT_OPENSOCKETFUNCTION. */
 curl_socket_t client_open_socket(void *user, curlsocktype purpose,
                                  struct curl_sockaddr *to);
