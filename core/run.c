@@ -94,8 +94,8 @@ static void close_all(struct run *run)
     api_free(run->api);
     client_free(run->worker.client, NULL, NULL);
     mailbox_close(&run->mailbox, NULL);
-    uv_run(&run->loop, UV_RUN_DEFAULT);
-    uv_loop_close(&run->loop);
+    while (uv_loop_close(&run->loop) == UV_EBUSY)
+        uv_run(&run->loop, UV_RUN_DEFAULT); /* a stop may be pending */
     generation_unref(run->generation);
     flight_fini(&run->flights);
     arena_free(&run->arena);

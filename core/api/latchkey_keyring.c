@@ -223,33 +223,27 @@ static int f_judge(lua_State *L)
     return 0;
 }
 
-static void set_age(lua_State *L, const char *name, uint64_t now, uint64_t when)
+static void push_age(lua_State *L, uint64_t now, uint64_t when)
 {
-    if (!when)
-        return;
-    lua_pushnumber(L, now > when ? (lua_Number)(now - when) : 0);
-    lua_setfield(L, -2, name);
+    if (when)
+        lua_pushinteger(L, now > when ? (lua_Integer)(now - when) : 0);
+    else
+        lua_pushnil(L);
 }
 
-/* ring:info(now) -> {known, age, verified_ago, verdict} of the newest key;
- * seconds. */
+/* ring:info(now) -> verdict, age, verified_ago (seconds or nil) of the newest
+ * key; nil where there is none. */
 static int f_info(lua_State *L)
 {
     const struct keyring *ring = latchkey_keyring_check(L, 1);
-    const struct session_key *key = ring->count ? &ring->keys[0] : NULL;
     uint64_t now = check_time(L, 2);
-    lua_createtable(L, 0, 4);
-    lua_pushboolean(L, key != NULL);
-    lua_setfield(L, -2, "known");
-    if (key) {
-        set_age(L, "age", now, key->learnt);
-        set_age(L, "verified_ago", now, key->verified);
-    }
-    lua_pushstring(L,
-                   keyring_verdict_name(key ? (enum keyring_verdict)key->verdict
-                                            : KEYRING_UNKNOWN));
-    lua_setfield(L, -2, "verdict");
-    return 1;
+    if (!ring->count)
+        return 0;
+    const struct session_key *key = &ring->keys[0];
+    lua_pushstring(L, keyring_verdict_name((enum keyring_verdict)key->verdict));
+    push_age(L, now, key->learnt);
+    push_age(L, now, key->verified);
+    return 3;
 }
 
 /* keyring.repair(text) -> text with '+' for blanks, whether there were any */

@@ -18,16 +18,19 @@ static bool is_sane(struct slice id)
     return id.len >= 1 && id.len <= 64;
 }
 
+/* Ours count up from a random start, so that they do not meet another
+ * node's or an earlier run's. */
 struct slice request_id(struct request *r)
 {
+    static _Thread_local uint64_t start, count;
     struct slice id = request_header(r, SLICE("X-Request-Id"));
-    uint8_t chance[12];
-    struct buf hex = { 0 };
     if (is_sane(id))
         return id;
-    if (!secret_random(chance, sizeof chance))
-        memset(chance, 0, sizeof chance);
-    text_hex(&hex, SLICE_OF(chance, sizeof chance));
+    if (!start)
+        secret_random(&start, sizeof start);
+    uint64_t parts[2] = { start, ++count };
+    struct buf hex = { 0 };
+    text_hex(&hex, SLICE_OF(parts, 12));
     id = arena_dup(&r->http->arena, buf_slice(&hex));
     buf_free(&hex);
     return id;

@@ -15,6 +15,16 @@ static bool is_ring(struct slice key)
     return slice_starts(key, SLICE("ring/"));
 }
 
+/* A version as scripts hold it: 8 bytes; 0 for anything else. */
+static uint64_t version_at(lua_State *L, int index)
+{
+    uint64_t version = 0;
+    struct slice s = vm_slice(L, index);
+    if (s.len == sizeof version)
+        memcpy(&version, s.data, sizeof version);
+    return version;
+}
+
 /* ---- reading ------------------------------------------------------------- */
 
 struct reading {
@@ -29,6 +39,10 @@ static int push_read(lua_State *L, struct store_read *read)
         return vm_fail(L, "not found");
     if (read->result != OK)
         return vm_fail(L, "store_unavailable");
+    if (read->same) {
+        lua_pushboolean(L, true);
+        return 1;
+    }
     if (!is_ring(read->key)) {
         vm_push(L, buf_slice(&read->value));
     } else if (!keyring_decode(latchkey_keyring_push(L),
@@ -64,7 +78,8 @@ static struct store_conn *conn_of(lua_State *L)
 }
 
 /* A slow engine only: what it reads must outlive the call. */
-static int wait_for(lua_State *L, struct store_conn *conn, struct slice key)
+static int wait_for(lua_State *L, struct store_conn *conn, struct slice key,
+                    uint64_t known)
 {
     struct task *t = task_check(L);
     struct reading *r = calloc(1, sizeof *r);
@@ -73,6 +88,7 @@ static int wait_for(lua_State *L, struct store_conn *conn, struct slice key)
     memcpy(r->key, key.data, key.len);
     r->task = t;
     r->read.key = SLICE_OF(r->key, key.len);
+    r->read.known = known;
     r->read.on_done = on_read;
     r->read.user = r;
     if (store_get(conn, &r->read) == PENDING)
@@ -83,14 +99,15 @@ static int wait_for(lua_State *L, struct store_conn *conn, struct slice key)
     return n;
 }
 
-/* store.get(key) -> value (a string, or a key ring), version; nil, "not
- * found" or "store_unavailable".  May wait. */
+/* store.get(key, known) -> value (a string, or a key ring), version; `true`
+ * where the version is still the known one (optional); nil, "not found" or
+ * "store_unavailable".  May wait. */
 static int f_get(lua_State *L)
 {
     struct slice key = vm_check_slice(L, 1);
     luaL_argcheck(L, key.len >= 1 && key.len <= STORE_KEY_MAX, 1,
                   "key of 1 to 400 bytes expected");
-    return wait_for(L, conn_of(L), key);
+    return wait_for(L, conn_of(L), key, version_at(L, 2));
 }
 
 /* ---- writing ------------------------------------------------------------- */
@@ -188,10 +205,8 @@ static void read_write(lua_State *L, struct writing *w, unsigned i)
     lua_getfield(L, -1, "remove");
     write->remove = lua_toboolean(L, -1);
     lua_getfield(L, -2, "expect");
-    struct slice version = vm_slice(L, -1);
     write->check = !lua_isnil(L, -1);
-    if (write->check && version.len == sizeof write->expect)
-        memcpy(&write->expect, version.data, sizeof write->expect);
+    write->expect = version_at(L, lua_gettop(L));
     lua_pop(L, 2);
 }
 

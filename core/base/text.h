@@ -19,7 +19,7 @@ bool text_unbase64(struct buf *out, struct slice text);
 /* Strict section 5, padding optional. */
 bool text_unbase64url(struct buf *out, struct slice text);
 
-/* Escapes as ngx.escape_uri: all but A-Z a-z 0-9 and -._~ become %XX. */
+/* RFC 3986: all but A-Z a-z 0-9 and -._~ become %XX. */
 void text_escape_uri(struct buf *out, struct slice s);
 
 /* Decodes %XX, keeps a broken escape as it is; plus: '+' is a blank. */

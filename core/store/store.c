@@ -193,6 +193,11 @@ static enum err open_value(struct store_conn *conn, struct store_read *read,
         return err_set(ERR_STORE, "store: a record is of an unknown format");
     if (record_expired(head, (uint64_t)clock_now()))
         return ERR_NOT_FOUND;
+    read->version = head.version;
+    read->expires = head.expires;
+    read->same = read->known && read->known == head.version;
+    if (read->same)
+        return OK;
     if (read->value.cap < record.len)
         buf_wipe(&read->value); /* growing would leave its bytes about */
     enum err e = seal_open(conn->sealer, make_aad(&aad, read->key, record.data),
@@ -202,8 +207,6 @@ static enum err open_value(struct store_conn *conn, struct store_read *read,
                                   "key that is not among ours");
     if (e == ERR_REFUSED)
         return err_set(ERR_STORE, "store: a record was damaged or moved");
-    read->version = head.version;
-    read->expires = head.expires;
     return e;
 }
 

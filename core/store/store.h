@@ -21,6 +21,8 @@ struct store_conn;
 
 struct store_read {
     struct slice key; /* lives until the answer */
+    uint64_t known;   /* a version that the caller holds already, or 0 */
+    bool same;        /* OK: it still is that one, and value is empty */
     /* The caller's, emptied before it is filled; buf_wipe it in the end. */
     struct buf value;
     uint64_t version; /* never 0 */

@@ -92,7 +92,8 @@ local function repair(args)
   end
 end
 
--- ---- routes: function(policy, request) -> data, or nil, reason, msg ----------
+-- ---- routes: function(policy, request) -> data (a table, or JSON), or nil,
+-- reason, msg -----------------------------------------------------------------
 
 local function read(policy, request)
   local body, reason, msg = read_body()
@@ -119,8 +120,8 @@ local function do_login(policy, request, args)
   if args.encryptedData then
     local record, key = session.find(policy, outcome.token, ngx.time())
     if not record then return nil, key end
-    local number, reason, msg = phone.number(policy, record, args, request,
-      function(r) return session.write(key, r) end)
+    local number, reason, msg = phone.number(policy, record, key, args,
+      request)
     if not number then return nil, reason, msg end
     data.phone = number
   end
@@ -150,8 +151,7 @@ local function post_phone(policy, request)
   end
   local record, key = authenticate(policy, request)
   if not record then return nil, key end
-  return phone.number(policy, record, args, request,
-    function(r) return session.write(key, r) end)
+  return phone.number(policy, record, key, args, request)
 end
 
 local function post_decrypt(policy, request)
@@ -231,6 +231,7 @@ local function answer(policy, request, data, reason, msg)
   end
   local status = data and 200 or reply.reasons[reason][1]
   local ctx = { app = policy.name, request = request }
+  if type(data) == "string" then data = cjson.decode(data) end
   local ok, body = hook.call({ name = policy.name, reply = reshape }, "reply",
     ctx, reply.answer(request.id, reason, msg, data))
   if not ok or body == nil then

@@ -68,8 +68,7 @@ end
 
 -- The keys of all sessions that a record's user holds.
 function backend.session_keys(policy, record)
-  local found = identity.load(policy.name,
-    record.openid or "anonymous:" .. tostring(record.anonymous), ngx.time())
+  local found = identity.load(policy.name, identity.openid(record), ngx.time())
   local keys = {}
   for _, s in ipairs(found and found.user.sessions or {}) do
     keys[#keys + 1] = s.key

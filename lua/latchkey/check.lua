@@ -1,35 +1,36 @@
 -- check.lua -- whether the newest key is still the platform's: what the
 -- client's checkSession said, and what follows.
 
+local cjson = require "cjson.safe"
 local identity = require "latchkey.identity"
-local keyring = require "latchkey.keyring"
 local login = require "latchkey.login"
-local store = require "latchkey.store"
 
 local ngx = ngx
+local format = string.format
 
 local check = {}
 
-local function openid_of(record)
-  return record.openid or "anonymous:" .. tostring(record.anonymous)
+local function key_part(verdict, age, verified)
+  if not verdict then return '{"known":false,"verdict":"unknown"}' end
+  return format('{"known":true,"age":%d,"verified_ago":%s,"verdict":"%s"}',
+    age, verified or "null", verdict)
 end
 
--- What GET and POST session answer.  -> data; nil, reason.  Waits.
+-- What GET and POST session answer, as JSON (written out: of all calls this
+-- one is made most).  nil, reason.  May wait.
 function check.describe(policy, record, now)
-  local ring, why = store.get("ring/" ..
-    identity.key(policy.name, openid_of(record)))
-  if not ring and why ~= "not found" then return nil, why end
-  local key = (ring or keyring.new()):info(now)
+  local ring, why = identity.ring(record.identity)
+  if not ring then return nil, why end
+  local verdict, age, verified = ring:info(now)
   local every = policy.refresh.every
   local due = every > 0 and now >= record.created + every
-  return {
-    user_id = record.user,
-    openid = record.openid,
-    expires_in = record.expires - now,
-    refresh_after = login.refresh_after(policy),
-    key = key,
-    action = (key.verdict == "stale" or due) and "login" or "none",
-  }
+  local shown = login.exposes(policy, "openid") and record.openid
+  return format('{"user_id":"%s",%s"expires_in":%d,"refresh_after":%s,'
+    .. '"key":%s,"action":"%s"}',
+    record.user, shown and '"openid":' .. cjson.encode(shown) .. "," or "",
+    record.expires - now, login.refresh_after(policy),
+    key_part(verdict, age, verified),
+    (verdict == "stale" or due) and "login" or "none")
 end
 
 -- Takes what the client's check said ("ok" or "fail"); only where the policy
@@ -39,7 +40,7 @@ function check.client_said(policy, record, said)
   if by ~= "client" and by ~= "both" then return true end
   local verdict = said == "ok" and "good" or "stale"
   local now = ngx.time()
-  return identity.update(policy.name, openid_of(record), now,
+  return identity.update(policy.name, identity.openid(record), now,
     function(found)
       found.ring:judge(verdict, now)
       return {}

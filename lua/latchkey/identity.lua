@@ -6,16 +6,37 @@
 --
 -- HASH is of the openid, so that a key says nothing about a person.
 
+local cache = require "latchkey.cache"
 local cjson = require "cjson.safe"
 local crypto = require "latchkey.crypto"
 local keyring = require "latchkey.keyring"
 local store = require "latchkey.store"
 
+local ngx = ngx
+
+local TRIES, STEP = 30, 0.002 -- seconds: a wait between tries grows by it
+
 local identity = {}
+
+local rings = cache.new(function(ring) return ring end)
+
+-- The key ring under an identity key, for reading only; nil, reason.  May
+-- wait.
+function identity.ring(key)
+  local ring, why = rings:get("ring/" .. key)
+  if ring then return ring end
+  if why == "not found" then return keyring.new() end
+  return nil, why
+end
 
 -- The part of both keys that names one (app, openid).
 function identity.key(app, openid)
   return app .. "/" .. crypto.hex(crypto.sha256(openid))
+end
+
+-- What a session record's user is loaded by.
+function identity.openid(record)
+  return record.openid or "anonymous:" .. tostring(record.anonymous)
 end
 
 -- A new user, not yet stored.
@@ -31,7 +52,7 @@ local function new_user(app, openid, now)
 end
 
 -- {user, ring, user_version, ring_version, is_new}; nil, "store_unavailable".
--- Versions are false for what is not stored yet.  Waits.
+-- Versions are false for what is not stored yet.  May wait.
 function identity.load(app, openid, now)
   local key = identity.key(app, openid)
   local text, user_version = store.get("user/" .. key)
@@ -66,7 +87,8 @@ end
 -- else was faster.  change returns a list of further writes, or nil and why
 -- not.  -> true; nil, reason.  Waits.
 function identity.update(app, openid, now, change)
-  for _ = 1, 8 do
+  for try = 0, TRIES do
+    if try > 1 then ngx.sleep(math.random() * try * STEP) end
     local found, err = identity.load(app, openid, now)
     if not found then return nil, err end
     local writes, why = change(found)

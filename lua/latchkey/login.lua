@@ -135,7 +135,7 @@ local function settle(policy, args, request, answer)
   local function change(found)
     local user = found.user
     note_answer(policy, found, answer, now)
-    local token, record, key = session.new(policy, user, now)
+    local token, record, key = session.new(policy, found, now)
     if not token then return nil, "store_unavailable" end
     local ok, reason, msg = run_hook(policy, state, user, record, request)
     if not ok then
@@ -215,16 +215,19 @@ function login.exchange(policy, args, request)
   return { reason = "policy_error" }
 end
 
-local function exposed(policy, name)
-  for _, field in ipairs(policy.expose) do
-    if field == name then return true end
+-- Whether answers may carry this identity field.
+function login.exposes(policy, name)
+  local fields = policy.expose
+  for i = 1, #fields do
+    if fields[i] == name then return true end
   end
+  return false
 end
 
--- When the client should log in again: seconds, or null for never.
+-- When the client should log in again, as JSON: seconds, or null for never.
 function login.refresh_after(policy)
   local every = policy.refresh.every
-  return every > 0 and math.max(every, policy.refresh.min) or cjson.null
+  return every > 0 and tostring(math.max(every, policy.refresh.min)) or "null"
 end
 
 -- What a login's answer says of an outcome.
@@ -233,10 +236,10 @@ function login.data(policy, outcome, now)
   for name, value in pairs(outcome.reply or {}) do data[name] = value end
   data.token = outcome.token
   data.expires_in = outcome.expires - now
-  data.refresh_after = login.refresh_after(policy)
+  data.refresh_after = cjson.decode(login.refresh_after(policy))
   data.user_id = outcome.user_id
-  data.openid = exposed(policy, "openid") and outcome.openid or nil
-  data.unionid = exposed(policy, "unionid") and outcome.unionid or nil
+  data.openid = login.exposes(policy, "openid") and outcome.openid or nil
+  data.unionid = login.exposes(policy, "unionid") and outcome.unionid or nil
   data.anonymous_openid = outcome.anonymous_openid
   data.new_user = outcome.new_user
   return data

@@ -4,8 +4,8 @@
 
 local hook = require "latchkey.hook"
 local identity = require "latchkey.identity"
-local keyring = require "latchkey.keyring"
 local metrics = require "latchkey.metrics"
+local session = require "latchkey.session"
 local store = require "latchkey.store"
 
 local ngx = ngx
@@ -15,15 +15,6 @@ local phone = {}
 local opened = metrics.counter("latchkey_open_data_total",
   "Sealed data by how it opened.",
   { "app", "result", "cause", "key_age_rank" })
-
-local function ring_of(policy, record)
-  local identity_key = identity.key(policy.name,
-    record.openid or "anonymous:" .. tostring(record.anonymous))
-  local ring, why = store.get("ring/" .. identity_key)
-  if ring then return ring end
-  if why == "not found" then return keyring.new() end
-  return nil, why
-end
 
 local function refuse(policy, record, request, cause)
   opened:add(1, policy.name, "rejected", cause, "")
@@ -36,7 +27,7 @@ end
 -- Opens args.encryptedData with args.iv for the user of a session record;
 -- want.phone: it must be a phone number.  -> object; nil, reason, msg.  Waits.
 function phone.open(policy, record, args, request, want)
-  local ring, why = ring_of(policy, record)
+  local ring, why = identity.ring(record.identity)
   if not ring then return nil, why end
   local phone_policy = policy.phone
   local object, rank, fault = ring:open {
@@ -58,31 +49,35 @@ function phone.open(policy, record, args, request, want)
   return object
 end
 
--- A number that is new for this session is kept with the user.
-local function remember(policy, record, data, request, save)
-  if record.phone == data.phoneNumber then return true end
-  local now, denied = ngx.time(), nil
-  local openid = record.openid or "anonymous:" .. tostring(record.anonymous)
-  local ctx
-  local ok, reason = identity.update(policy.name, openid, now, function(found)
-    found.user.phone = data.phoneNumber
-    if not ctx then
+-- Runs on_phone and keeps the number with the user.
+local function keep(policy, record, number, request)
+  local ctx, msg
+  local openid = identity.openid(record)
+  local ok, reason = identity.update(policy.name, openid, ngx.time(),
+    function(found)
+      if ctx and found.user.phone == number then return {} end
+      found.user.phone = number
+      if ctx then return {} end
       ctx = hook.context(policy, found.user, record, request)
-      local fine, why, msg = hook.call(policy, "on_phone", ctx)
-      denied = msg
+      local fine, why, text = hook.call(policy, "on_phone", ctx)
+      msg = text
       if not fine then return nil, why end
-    end
-    record.phone = data.phoneNumber
-    return save and { save(record) } or {}
-  end)
-  if ok then return true end
-  return nil, reason, denied
+      return {}
+    end)
+  return ok, reason, msg
+end
+
+-- A number that this session has not seen is kept with user and session.
+local function remember(policy, record, key, number, request)
+  if record.phone == number then return true end
+  local ok, reason, msg = keep(policy, record, number, request)
+  if not ok then return nil, reason, msg end
+  return store.commit { session.write(key, record, { phone = number }) }
 end
 
 -- The phone number in args.encryptedData: {phoneNumber, purePhoneNumber,
--- countryCode}; nil, reason, msg.  save(record) -> the write that stores the
--- session.  Waits.
-function phone.number(policy, record, args, request, save)
+-- countryCode}; nil, reason, msg.  key: the session record's.  Waits.
+function phone.number(policy, record, key, args, request)
   local object, reason, msg = phone.open(policy, record, args, request,
     { phone = true })
   if not object then return nil, reason, msg end
@@ -91,7 +86,8 @@ function phone.number(policy, record, args, request, save)
     purePhoneNumber = object.purePhoneNumber,
     countryCode = object.countryCode,
   }
-  local ok, why, denied = remember(policy, record, data, request, save)
+  local ok, why, denied = remember(policy, record, key, data.phoneNumber,
+    request)
   if not ok then return nil, why, denied end
   return data
 end

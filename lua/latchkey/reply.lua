@@ -44,9 +44,10 @@ local function send(status, body, id)
   return status
 end
 
--- 200 with data (a table); -> the status.
+-- 200 with data (a table, or JSON already); -> the status.
 function reply.ok(id, data)
-  return send(200, '{"code":0,"msg":"ok","data":' .. encode(data)
+  if type(data) == "table" then data = encode(data) end
+  return send(200, '{"code":0,"msg":"ok","data":' .. data
     .. ',"request_id":"' .. id .. '"}', id)
 end
 

@@ -1,38 +1,47 @@
 -- session.lua -- our own sessions: made at login, found by token.
 --
---   session/HASH   {app, openid, user, created, expires, touched, claims,
---                   ended} as JSON; HASH is the token's SHA-256 in hex
+--   session/HASH   {app, identity, openid, anonymous, unionid, user, phone,
+--                   created, expires, touched, claims, ended} as JSON; HASH is
+--                   the token's SHA-256 in hex, identity the user's key
 --
 -- A record stays a while after its end, so that a client hears why.
 
+local cache = require "latchkey.cache"
 local cjson = require "cjson.safe"
 local store = require "latchkey.store"
 local token = require "latchkey.token"
 
 local decode, encode = cjson.decode, cjson.encode
 local hash_of = token.hash
-local get = store.get
 
 local KEPT = 7 * 86400 -- seconds that an ended session is remembered
 local TOUCH = 10       -- an idle life is written anew by tenths
 
 local session = {}
 
+local records = cache.new(decode)
+
 local function record_key(hash)
   return "session/" .. hash
 end
 
-local function write(key, record)
-  return { key = key, value = encode(record),
+-- The write that stores a record, with these fields changed.
+function session.write(key, record, changes)
+  local changed = {}
+  for name, value in pairs(record) do changed[name] = value end
+  for name, value in pairs(changes or {}) do changed[name] = value end
+  return { key = key, value = encode(changed),
            expires = record.expires + KEPT }
 end
 
--- A new session of a user: token, record, the write that stores it.
-function session.new(policy, user, now)
+-- A new session of a found user (identity.lua): token, record, its key.
+function session.new(policy, found, now)
+  local user = found.user
   local text, hash = token.new()
   if not text then return nil, hash end
   local record = {
     app = policy.name,
+    identity = found.key,
     openid = user.openid,
     anonymous = user.anonymous,
     unionid = user.unionid,
@@ -43,11 +52,6 @@ function session.new(policy, user, now)
     claims = {},
   }
   return text, record, record_key(hash)
-end
-
--- The write that stores a record under the key that session.new gave.
-function session.write(key, record)
-  return write(key, record)
 end
 
 -- The reason why a record is no good any more, or nil.
@@ -63,39 +67,34 @@ end
 local function touch(policy, key, record, version, now)
   local idle = policy.session.idle
   if idle > 0 and now - record.touched >= idle / TOUCH then
-    record.touched = now
-    local w = write(key, record)
+    local w = session.write(key, record, { touched = now })
     w.expect = version
     store.commit { w } -- whoever was faster did the same
   end
 end
 
--- The good session of a token: record, its key, version; nil, reason.  Waits.
+-- The good session of a token: record, its key; nil, reason.  May wait.
 function session.find(policy, text, now)
   if not text then return nil, "token_missing" end
   local hash = hash_of(text)
   if not hash then return nil, "token_invalid" end
   local key = record_key(hash)
-  local value, version = get(key)
-  if not value then
+  local record, version = records:get(key)
+  if not record then
     return nil, version == "not found" and "token_invalid" or version
   end
-  local record = decode(value)
-  if not record or record.app ~= policy.name then
-    return nil, "token_invalid"
-  end
+  if record.app ~= policy.name then return nil, "token_invalid" end
   local why = ended(record, policy, now)
   if why then return nil, why end
   touch(policy, key, record, version, now)
-  return record, key, version
+  return record, key
 end
 
 -- A session of any app (introspect, verify): record, policy; nil, reason.
 function session.find_any(apps, text, now)
   local hash = text and hash_of(text)
-  local value, why = nil, "not found"
-  if hash then value, why = get(record_key(hash)) end
-  local record = value and decode(value)
+  local record, why = nil, "not found"
+  if hash then record, why = records:get(record_key(hash)) end
   local policy = record and apps.get(record.app)
   if not policy then
     return nil, why == "store_unavailable" and why or "token_invalid"
@@ -108,12 +107,9 @@ end
 -- The write that ends the session under a key: how is "revoked" or
 -- "replaced".  Nil where it is not stored any more.
 function session.ending(key, how)
-  local value, version = get(key)
-  local record = value and decode(value)
+  local record, version = records:get(key)
   if not record or record.ended then return nil end
-  record.ended = how
-  record.claims = nil
-  local w = write(key, record)
+  local w = session.write(key, record, { ended = how })
   w.expect = version
   return w
 end

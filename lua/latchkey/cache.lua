@@ -1,0 +1,46 @@
+-- cache.lua -- what this worker read lately, by key, checked against the
+-- store's version at each use.
+--
+-- What is in it saves unsealing and decoding, never the look into the store:
+-- a session that ended elsewhere is known at once.  At most 2 * SIZE entries.
+
+local store = require "latchkey.store"
+
+local get = store.get
+
+local SIZE = 4096
+
+local cache = {}
+cache.__index = cache
+
+-- A cache of what decode(text or key ring) makes of records.  What it returns
+-- is shared by requests: nobody changes it.
+function cache.new(decode)
+  return setmetatable({ decode = decode, young = {}, old = {}, count = 0 },
+    cache)
+end
+
+local function keep(self, key, entry)
+  if self.count >= SIZE then
+    self.old, self.young, self.count = self.young, {}, 0
+  end
+  self.young[key], self.count = entry, self.count + 1
+end
+
+-- The decoded record, its version; nil, "not found" or "store_unavailable".
+-- May wait.
+function cache:get(key)
+  local entry = self.young[key]
+  if not entry then
+    entry = self.old[key]
+    if entry then keep(self, key, entry) end
+  end
+  local value, version = get(key, entry and entry.version)
+  if value == true then return entry.value, entry.version end
+  if not value then return nil, version end
+  local decoded = self.decode(value)
+  keep(self, key, { value = decoded, version = version })
+  return decoded, version
+end
+
+return cache
