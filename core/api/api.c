@@ -176,6 +176,24 @@ void api_free(struct api *api)
     free(api);
 }
 
+struct request *api_request_or_null(lua_State *L)
+{
+    struct task *t = task_running(L);
+    return t ? task_root(t)->owner : NULL;
+}
+
+struct request *api_request(lua_State *L)
+{
+    struct task *t = task_running(L);
+    if (!t)
+        luaL_error(L, "API disabled in the context of %s",
+                   vm_of(L)->phase ? vm_of(L)->phase : "init_by_lua*");
+    struct request *r = task_root(t)->owner;
+    if (!r)
+        luaL_error(L, "API disabled in the context of %s", t->context);
+    return r;
+}
+
 static void push_key(lua_State *L, const struct conf_code *code,
                      const char *path)
 {

@@ -67,7 +67,7 @@ static int push_answer(lua_State *L, const struct platform_login *login)
     set_text(L, "unionid", login->unionid);
     set_text(L, "anonymous_openid", login->anonymous_openid);
     if (*login->session_key) {
-        latchkey_key_push(L, slice_str(login->session_key));
+        latchkey_keyring_push_key(L, slice_str(login->session_key));
         lua_setfield(L, -2, "key");
     }
     return 1;

@@ -29,7 +29,7 @@ struct keyring *latchkey_keyring_test(lua_State *L, int index)
     return luaL_testudata(L, index, RING);
 }
 
-void latchkey_key_push(lua_State *L, struct slice text)
+void latchkey_keyring_push_key(lua_State *L, struct slice text)
 {
     struct session_key *key = lua_newuserdata(L, sizeof *key);
     *key = (struct session_key){ 0 };

@@ -14,4 +14,4 @@ struct keyring *latchkey_keyring_check(lua_State *L, int index);
 struct keyring *latchkey_keyring_test(lua_State *L, int index);
 
 /* A fresh key, as an exchange brings it: a userdata too, to be pushed. */
-void latchkey_key_push(lua_State *L, struct slice text);
+void latchkey_keyring_push_key(lua_State *L, struct slice text);

@@ -2,39 +2,6 @@
  * request, and its answer, in one call each: they are what every call of the
  * API does, and a dozen small ones would cost more than its work. */
 #include "api/request.h"
-#include "base/text.h"
-#include "crypto/secret.h"
-
-/* The caller's X-Request-Id where it is sane (contract section 3). */
-static bool is_sane(struct slice id)
-{
-    for (size_t i = 0; i < id.len; i++) {
-        char c = id.data[i];
-        bool alnum = (c >= '0' && c <= '9') || (c >= 'a' && c <= 'z') ||
-                     (c >= 'A' && c <= 'Z');
-        if (!alnum && c != '.' && c != '_' && c != '-')
-            return false;
-    }
-    return id.len >= 1 && id.len <= 64;
-}
-
-/* Ours count up from a random start, so that they do not meet another
- * node's or an earlier run's. */
-struct slice request_id(struct request *r)
-{
-    static _Thread_local uint64_t start, count;
-    struct slice id = request_header(r, SLICE("X-Request-Id"));
-    if (is_sane(id))
-        return id;
-    if (!start)
-        secret_random(&start, sizeof start);
-    uint64_t parts[2] = { start, ++count };
-    struct buf hex = { 0 };
-    text_hex(&hex, SLICE_OF(parts, 12));
-    id = arena_dup(&r->http->arena, buf_slice(&hex));
-    buf_free(&hex);
-    return id;
-}
 
 /* "Bearer X" (RFC 6750), else X-Latchkey-Token; never from the URL. */
 static struct slice token_of(const struct request *r)

@@ -63,24 +63,6 @@ static const struct constant {
     { "HTTP_INSUFFICIENT_STORAGE", 507 },
 };
 
-struct request *api_request_or_null(lua_State *L)
-{
-    struct task *t = task_running(L);
-    return t ? task_root(t)->owner : NULL;
-}
-
-struct request *api_request(lua_State *L)
-{
-    struct task *t = task_running(L);
-    if (!t)
-        luaL_error(L, "API disabled in the context of %s",
-                   vm_of(L)->phase ? vm_of(L)->phase : "init_by_lua*");
-    struct request *r = task_root(t)->owner;
-    if (!r)
-        luaL_error(L, "API disabled in the context of %s", t->context);
-    return r;
-}
-
 /* ngx.exit(status): 0 (and DECLINED) goes on to the next phase, 200 and up
  * ends the request. */
 static int f_exit(lua_State *L)

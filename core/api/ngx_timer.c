@@ -4,7 +4,8 @@
  * when it fires it becomes a task of its own.  When a newer generation takes
  * over, pending timers fire at once with premature = true. */
 #include "api/api.h"
-#include "base/log.h"
+#include "api/ngx_log.h"
+#include "vm/traceback.h"
 #include <stdlib.h>
 
 enum { PENDING_MAX = 1024, RUNNING_MAX = 256 };
@@ -40,13 +41,12 @@ static void on_done(struct task *t, bool ok)
     if (ok)
         return;
     const char *why = lua_tostring(t->co, -1);
-    luaL_traceback(t->vm->L, t->co, NULL, 0);
-    log_write(LOG_ERR,
-              "lua entry thread aborted: runtime error: %s\nstack traceback:\n"
-              "coroutine 0:%s, context: ngx.timer",
-              why ? why : "unknown reason",
-              lua_tostring(t->vm->L, -1) + sizeof "stack traceback:" - 1);
-    lua_pop(t->vm->L, 1);
+    struct buf text = { 0 };
+    buf_addf(&text, "lua entry thread aborted: runtime error: %s\n",
+             why ? why : "unknown reason");
+    traceback_add(t, &text);
+    ngx_log_write(NULL, t->context, LOG_ERR, &text);
+    buf_free(&text);
 }
 
 static void fire(struct api_timer *timer, bool premature)

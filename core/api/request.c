@@ -3,10 +3,13 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "base/log_file.h"
+#include "base/text.h"
 #include "base/uri.h"
 #include "base/version.h"
 #include "conf/location.h"
 #include "conf/server.h"
+#include "crypto/secret.h"
+#include "vm/traceback.h"
 #include <stdlib.h>
 
 enum { STATUS_DROP = 444, HTTP_OK = 200 };
@@ -42,6 +45,37 @@ struct slice request_header(const struct request *r, struct slice name)
         if (slice_eq_nocase(r->headers[i].name, name))
             return r->headers[i].value;
     return SLICE_NONE;
+}
+
+/* The caller's X-Request-Id where it is sane (contract section 3). */
+static bool is_sane(struct slice id)
+{
+    for (size_t i = 0; i < id.len; i++) {
+        char c = id.data[i];
+        bool alnum = (c >= '0' && c <= '9') || (c >= 'a' && c <= 'z') ||
+                     (c >= 'A' && c <= 'Z');
+        if (!alnum && c != '.' && c != '_' && c != '-')
+            return false;
+    }
+    return id.len >= 1 && id.len <= 64;
+}
+
+/* Ours count up from a random start, so that they do not meet another
+ * node's or an earlier run's. */
+struct slice request_id(struct request *r)
+{
+    static _Thread_local uint64_t start, count;
+    struct slice id = request_header(r, SLICE("X-Request-Id"));
+    if (is_sane(id))
+        return id;
+    if (!start)
+        secret_random(&start, sizeof start);
+    uint64_t parts[2] = { start, ++count };
+    struct buf hex = { 0 };
+    text_hex(&hex, SLICE_OF(parts, 12));
+    id = arena_dup(&r->http->arena, buf_slice(&hex));
+    buf_free(&hex);
+    return id;
 }
 
 /* ---- the answer --------------------------------------------------------- */
@@ -186,10 +220,7 @@ static void log_abort(struct request *r, struct task *t)
     struct buf text = { 0 };
     buf_addf(&text, "lua entry thread aborted: runtime error: %s\n",
              why ? why : "unknown reason");
-    luaL_traceback(t->vm->L, t->co, NULL, 0);
-    buf_addf(&text, "stack traceback:\ncoroutine 0:%s",
-             lua_tostring(t->vm->L, -1) + strlen("stack traceback:"));
-    lua_pop(t->vm->L, 1);
+    traceback_add(t, &text);
     request_log(r, LOG_ERR, buf_slice(&text));
     buf_free(&text);
 }

@@ -58,7 +58,7 @@ struct slice request_header(const struct request *r, struct slice name);
 void request_finish(struct request *r, int status);
 
 /* The id that answers and log lines carry: the caller's X-Request-Id, or one
- * of ours.  Lives as long as r.  (latchkey_request.c) */
+ * of ours.  Lives as long as r. */
 struct slice request_id(struct request *r);
 
 /* A line in the error log, with that tail. */

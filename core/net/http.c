@@ -88,8 +88,7 @@ static bool refuse_early(struct http_request *r)
     uint64_t n = 0;
     if (length.data && text_u64(length, &n) && n > r->max_body && !r->fault)
         r->fault = 413;
-    return r->fault &&
-           (n > drain_max || http_header(r, SLICE("Expect")).data);
+    return r->fault && (n > drain_max || http_header(r, SLICE("Expect")).data);
 }
 
 static void begin(struct http_request *r, const char *method,
