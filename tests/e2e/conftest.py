@@ -7,11 +7,11 @@ import re
 import pytest
 
 from harness import ROOT, Sandbox, Server, free_port
-from phone import Phone
+from phone import APPIDS, Phone
 
 CONF = """\
 worker_processes 2;
-error_log stderr info;
+error_log {log};
 {main}
 http {{
     lua_package_path "{root}/lua/?.lua;{root}/lua/?/init.lua;;";
@@ -56,6 +56,18 @@ def the_sandbox(tmp_path_factory):
     sandbox.stop()
 
 
+@pytest.hookimpl(hookwrapper=True)
+def pytest_runtest_makereport(item):
+    """A failure shows what the servers of the test said last."""
+    report = (yield).get_result()
+    if report.failed:
+        for used in item.funcargs.values():
+            for server in getattr(used, "made", [used]):
+                if isinstance(server, Server):
+                    report.sections.append((f"log of {server.folder.name}",
+                                            server.log[-4000:]))
+
+
 @pytest.fixture(autouse=True)
 def restored(request):
     """Each test finds the sandbox's settings as they were."""
@@ -70,9 +82,10 @@ class Makers:
     def __init__(self, sandbox, folders):
         self.sandbox, self.folders, self.made = sandbox, folders, []
 
-    def policy(self, fields="", platform="wechat", appid="wxtest0000000001"):
+    def policy(self, fields="", platform="wechat", appid=None):
         """A policy's text: no limits, and these fields in Lua."""
-        return POLICY.format(platform=platform, appid=appid, fields=fields,
+        return POLICY.format(platform=platform, fields=fields,
+                             appid=appid or APPIDS[platform],
                              url=self.sandbox.url)
 
     def demos(self):
@@ -83,10 +96,11 @@ class Makers:
 
     def __call__(self, apps=None, start=True, **blocks):
         """A server with the demo apps and these (name=text; None leaves one
-        out); blocks are text for main, http and server."""
+        out); blocks are text for log, main, http and server."""
         folder = self.folders.mktemp("server")
         port, admin_port = free_port(), free_port()
-        blocks = {"main": "", "http": "", "server": "", **blocks}
+        blocks = {"log": "stderr info", "main": "", "http": "", "server": "",
+                  **blocks}
         conf = CONF.format(root=ROOT, port=port, admin_port=admin_port,
                            **blocks)
         server = Server(folder, conf, port, admin_port)

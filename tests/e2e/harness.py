@@ -50,23 +50,25 @@ def until(check, what="it", deadline=DEADLINE):
         time.sleep(0.02)
 
 
-def environment(folder):
-    """Sanitizers write their reports into the process's folder."""
+def environment(folder, leaks=True):
+    """Sanitizers write their reports into the process's folder.  leaks=False:
+    a start that is refused leaves its memory to the system."""
     env = dict(os.environ)
     for name in "ASAN_OPTIONS", "UBSAN_OPTIONS":
         env[name] = (f"print_stacktrace=1:{env.get(name, '')}"
+                     f":detect_leaks={int(leaks)}"
                      f":log_path={folder}/sanitizer")
     env["LSAN_OPTIONS"] = f"suppressions={ROOT}/tests/data/lsan.supp" \
                           ":print_suppressions=0"
     return env
 
 
-def command(folder, *args, stdin=None, env=None):
+def command(folder, *args, stdin=None, leaks=True, **env):
     """Runs the binary to its end: exit status, standard output and error."""
     done = subprocess.run(
         [binary(), *map(str, args)], input=stdin, capture_output=True,
         text=True, errors="replace", cwd=folder, timeout=DEADLINE, check=False,
-        env={**environment(folder), **(env or {})})
+        env={**environment(folder, leaks), **env})
     no_reports(folder)
     return done.returncode, done.stdout, done.stderr
 
@@ -195,7 +197,7 @@ class Process:
         return until(lambda: re.search(pattern, self.log, re.M),
                      f"{pattern!r} in the log")
 
-    def signal(self, number):
+    def send(self, number):
         self.process.send_signal(number)
 
     def wait(self):
@@ -210,7 +212,7 @@ class Process:
         if self.process is None:
             return
         if self.running:
-            self.signal(number)
+            self.send(number)
         try:
             status = self.wait()
         except subprocess.TimeoutExpired:
