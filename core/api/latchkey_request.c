@@ -28,12 +28,16 @@ static int f_head(lua_State *L)
     return 4;
 }
 
-/* request.answer(status, body, id): JSON that nobody stores. */
+/* request.answer(status, id, part, ...): JSON that nobody stores.  The parts
+ * are joined here: bodies that differ in their id only would all be hashed
+ * alike as Lua strings, and each be compared with all that came before. */
 static int f_answer(lua_State *L)
 {
-    int status = (int)luaL_checkinteger(L, 1);
-    struct slice body = vm_check_slice(L, 2), id = vm_check_slice(L, 3);
+    int status = (int)luaL_checkinteger(L, 1), top = lua_gettop(L);
+    struct slice id = vm_check_slice(L, 2);
     struct request *r = api_request(L);
+    for (int i = 3; i <= top; i++)
+        luaL_checkstring(L, i);
     r->status = status;
     request_set_header(r, SLICE("Content-Type"),
                        SLICE("application/json; charset=utf-8"), true);
@@ -41,7 +45,8 @@ static int f_answer(lua_State *L)
     request_set_header(r, SLICE("X-Request-Id"), id, true);
     request_set_header(r, SLICE("Content-Length"), SLICE("0"), true);
     buf_clear(&r->output);
-    buf_add(&r->output, body);
+    for (int i = 3; i <= top; i++)
+        buf_add(&r->output, vm_slice(L, i));
     r->headers_sent = true;
     return 0;
 }

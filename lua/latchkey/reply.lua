@@ -3,7 +3,7 @@
 -- A reason's row is {status, action, msg}; contract of the HTTP API.
 
 local cjson = require "cjson"
-local request = require "latchkey.request"
+local answer = require("latchkey.request").answer
 
 local encode = cjson.encode
 local format = string.format
@@ -39,25 +39,22 @@ local reasons = {
 
 local reply = { reasons = reasons }
 
-local function send(status, body, id)
-  request.answer(status, body, id)
-  return status
-end
-
 -- 200 with data (a table, or JSON already); -> the status.
 function reply.ok(id, data)
   if type(data) == "table" then data = encode(data) end
-  return send(200, '{"code":0,"msg":"ok","data":' .. data
-    .. ',"request_id":"' .. id .. '"}', id)
+  answer(200, id, '{"code":0,"msg":"ok","data":', data, ',"request_id":"', id,
+    '"}')
+  return 200
 end
 
 -- The refusal for a reason; msg (optional) says more.  The same words always
 -- give the same bytes, but for the id.
 function reply.refuse(id, reason, msg)
   local row = reasons[reason]
-  return send(row[1], format(
-    '{"code":%d,"reason":"%s","msg":%s,"action":"%s","request_id":"%s"}',
-    row[1], reason, encode(msg or row[3]), row[2], id), id)
+  answer(row[1], id, format('{"code":%d,"reason":"%s","msg":%s,"action":"%s",'
+    .. '"request_id":"', row[1], reason, encode(msg or row[3]), row[2]),
+    id, '"}')
+  return row[1]
 end
 
 -- The same as a table, for a policy's `reply` to reshape.
@@ -70,9 +67,10 @@ function reply.answer(id, reason, msg, data)
            action = row[2], request_id = id }
 end
 
--- A body of the policy's own making.
+-- A body of the policy's own making: a text, or a table for JSON.
 function reply.raw(id, status, body)
-  return send(status, type(body) == "string" and body or encode(body), id)
+  answer(status, id, type(body) == "string" and body or encode(body))
+  return status
 end
 
 return reply
