@@ -4,7 +4,6 @@
 #include "options.h"
 #include "run.h"
 #include "server.h"
-#include <curl/curl.h>
 #include <openssl/crypto.h>
 #include <stdio.h>
 

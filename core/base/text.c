@@ -76,25 +76,28 @@ void text_base64url(struct buf *out, struct slice bytes)
     encode64(out, bytes, base64_url, false);
 }
 
+/* The six bits of each character plus one; 0 for all others.  The last two
+ * of the alphabet differ between the two, and are set by their caller. */
+static const uint8_t values64[256] = {
+    ['A'] = 1,  2,  3,  4,  5,  6,  7,  8,  9,  10, 11, 12, 13,
+    14,         15, 16, 17, 18, 19, 20, 21, 22, 23, 24, 25, 26,
+    ['a'] = 27, 28, 29, 30, 31, 32, 33, 34, 35, 36, 37, 38, 39,
+    40,         41, 42, 43, 44, 45, 46, 47, 48, 49, 50, 51, 52,
+    ['0'] = 53, 54, 55, 56, 57, 58, 59, 60, 61, 62,
+};
+
 static int value64(unsigned char c, bool url)
 {
-    if (c >= 'A' && c <= 'Z')
-        return c - 'A';
-    if (c >= 'a' && c <= 'z')
-        return c - 'a' + 26;
-    if (c >= '0' && c <= '9')
-        return c - '0' + 52;
+    if (values64[c])
+        return values64[c] - 1;
     if (c == (url ? '-' : '+'))
         return 62;
     return c == (url ? '_' : '/') ? 63 : -1;
 }
 
-/* s has no padding any more; len % 4 == 1 cannot be. */
-static bool decode64(struct buf *out, struct slice s, bool url)
+/* The rest of s, at most four characters, without padding. */
+static bool decode_tail(struct buf *out, struct slice s, bool url)
 {
-    char *to = buf_reserve(out, s.len / 4 * 3 + 3);
-    if (!to || s.len % 4 == 1)
-        return false;
     unsigned bits = 0, have = 0;
     for (size_t i = 0; i < s.len; i++) {
         int v = value64((unsigned char)s.data[i], url);
@@ -104,11 +107,31 @@ static bool decode64(struct buf *out, struct slice s, bool url)
         have += 6;
         if (have >= 8) {
             have -= 8;
-            *to++ = (char)(bits >> have & 255);
-            out->len++;
+            out->data[out->len++] = (char)(bits >> have & 255);
         }
     }
     return (bits & ((1u << have) - 1)) == 0;
+}
+
+/* s has no padding any more; len % 4 == 1 cannot be. */
+static bool decode64(struct buf *out, struct slice s, bool url)
+{
+    if (!buf_reserve(out, s.len / 4 * 3 + 3) || s.len % 4 == 1)
+        return false;
+    const unsigned char *in = (const unsigned char *)s.data;
+    for (; s.len > 4; s.len -= 4, in += 4) {
+        int a = value64(in[0], url), b = value64(in[1], url);
+        int c = value64(in[2], url), d = value64(in[3], url);
+        if ((a | b | c | d) < 0)
+            return false;
+        unsigned group = (unsigned)(a << 18 | b << 12 | c << 6 | d);
+        char *to = out->data + out->len;
+        to[0] = (char)(group >> 16);
+        to[1] = (char)(group >> 8);
+        to[2] = (char)group;
+        out->len += 3;
+    }
+    return decode_tail(out, SLICE_OF(in, s.len), url);
 }
 
 static struct slice without_padding(struct slice s)
