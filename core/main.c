@@ -46,9 +46,5 @@ static int run_command(const struct options *o, int argc, char **argv)
 int main(int argc, char **argv)
 {
     struct options o;
-    curl_global_init(CURL_GLOBAL_DEFAULT); /* before any thread */
-    int status =
-        options_parse(&o, argc, argv) ? run_command(&o, argc, argv) : 1;
-    curl_global_cleanup();
-    return status;
+    return options_parse(&o, argc, argv) ? run_command(&o, argc, argv) : 1;
 }
