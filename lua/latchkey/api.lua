@@ -46,6 +46,7 @@ end
 
 local texts = { "code", "anonymous_code", "phone_code", "encryptedData", "iv",
                 "rawData", "signature", "device" }
+local sealed = { encryptedData = true, iv = true } -- empty is malformed
 
 -- The known fields, all strings; empty ones and null are as if not sent.
 local function read_args(body)
@@ -53,7 +54,8 @@ local function read_args(body)
   for i = 1, #texts do
     local name = texts[i]
     local value = body[name]
-    if value ~= nil and value ~= cjson.null and value ~= "" then
+    if value ~= nil and value ~= cjson.null
+        and (value ~= "" or sealed[name]) then
       if type(value) ~= "string" then
         return nil, name .. " must be a string"
       end
@@ -110,21 +112,31 @@ local function authenticate(policy, request)
   return session.find(policy, request.token, ngx.time())
 end
 
+-- The phone number that a login's answer carries: sealed data of the same
+-- call must open, kept data may.  -> number or nil; nil, reason, msg.
+local function phone_of_login(policy, request, args, token)
+  local record, key = session.find(policy, token, ngx.time())
+  if not record then return nil, key end
+  if args.encryptedData then
+    return phone.number(policy, record, key, args, request)
+  end
+  return phone.rescued(policy, record, key, request)
+end
+
 -- Login, with sealed data opened by the same call where it came along.
 local function do_login(policy, request, args)
+  local fault = args.encryptedData and phone.malformed(args)
+  if fault then return nil, "data_malformed", fault end
   request.ip = ngx.var.remote_addr
   request.headers = ngx.req.get_headers()
   local outcome = login.exchange(policy, args, request)
   if outcome.reason then return nil, outcome.reason, outcome.msg end
+  local number, reason, msg = phone_of_login(policy, request,
+    { encryptedData = args.encryptedData, iv = args.iv,
+      rawData = args.rawData, signature = args.signature }, outcome.token)
+  if reason then return nil, reason, msg end
   local data = login.data(policy, outcome, ngx.time())
-  if args.encryptedData then
-    local record, key = session.find(policy, outcome.token, ngx.time())
-    if not record then return nil, key end
-    local number, reason, msg = phone.number(policy, record, key, args,
-      request)
-    if not number then return nil, reason, msg end
-    data.phone = number
-  end
+  data.phone = number
   return data
 end
 
@@ -151,6 +163,7 @@ local function post_phone(policy, request)
   end
   local record, key = authenticate(policy, request)
   if not record then return nil, key end
+  request.ip = ngx.var.remote_addr
   return phone.number(policy, record, key, args, request)
 end
 

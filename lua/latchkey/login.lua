@@ -128,6 +128,19 @@ local function keep_outcome(policy, args, outcome, now)
   }
 end
 
+-- A code that came with a phone request of someone who has a session: only
+-- its key is wanted.
+local function settle_key(policy, args, answer)
+  local now = ngx.time()
+  local outcome = { at = now, openid = answer.openid, key_only = true }
+  local ok, reason = identity.update(policy.name, answer.openid, now,
+    function(found)
+      note_answer(policy, found, answer, now)
+      return { keep_outcome(policy, args, outcome, now) }
+    end)
+  return ok and outcome or { reason = reason }
+end
+
 -- Stores user, ring, session and outcome together.
 local function settle(policy, args, request, answer)
   local now, state, outcome = ngx.time(), {}, nil
@@ -151,9 +164,7 @@ local function settle(policy, args, request, answer)
       reply = next(state.ctx and state.ctx.reply or {}) and state.ctx.reply,
     }
     writes[#writes + 1] = session.write(key, record)
-    if policy.code.replay > 0 then
-      writes[#writes + 1] = keep_outcome(policy, args, outcome, now)
-    end
+    writes[#writes + 1] = keep_outcome(policy, args, outcome, now)
     return writes
   end
   local ok, reason = identity.update(policy.name, openid, now, change)
@@ -166,7 +177,9 @@ local final = { code_invalid = true, code_used = true }
 local function run(policy, args, request)
   local answer, reason = call_platform(policy, args, request)
   local outcome
-  if answer then
+  if answer and args.key_only then
+    outcome = settle_key(policy, args, answer)
+  elseif answer then
     outcome = settle(policy, args, request, answer)
   else
     outcome = { reason = reason, at = ngx.time() }
@@ -191,8 +204,8 @@ local function replayed(policy, args, now)
   end
   replays:add(1, policy.name, "replayed")
   local outcome = cjson.decode(text)
-  if outcome.reason then return outcome end
-  if now >= outcome.at + policy.code.replay
+  if outcome.reason or args.key_only then return outcome end
+  if outcome.key_only or now >= outcome.at + policy.code.replay
       or not session.find(policy, outcome.token, now) then
     return { reason = "code_invalid" }
   end
@@ -202,10 +215,10 @@ end
 -- Trades args.code and/or args.anonymous_code.  request: {id, ip, headers,
 -- body, device} for hooks and log.  -> outcome {token, session, expires,
 -- user_id, openid, unionid, anonymous_openid, new_user, reply} or {reason,
--- msg}.  Waits.
+-- msg}; with args.key_only just {openid}, and the key is in that user's ring.
+-- Waits.
 function login.exchange(policy, args, request)
-  local outcome = policy.code.replay > 0
-    and replayed(policy, args, ngx.time())
+  local outcome = replayed(policy, args, ngx.time())
   if outcome then return outcome end
   local text, why = flight.once("login\0" .. code_key(policy, args),
     run, policy, args, request)

@@ -4,7 +4,10 @@
 
 local hook = require "latchkey.hook"
 local identity = require "latchkey.identity"
+local keyring = require "latchkey.keyring"
+local login = require "latchkey.login"
 local metrics = require "latchkey.metrics"
+local rescue = require "latchkey.rescue"
 local session = require "latchkey.session"
 local store = require "latchkey.store"
 
@@ -24,29 +27,61 @@ local function refuse(policy, record, request, cause)
   return nil, "open_data_rejected"
 end
 
--- Opens args.encryptedData with args.iv for the user of a session record;
--- want.phone: it must be a phone number.  -> object; nil, reason, msg.  Waits.
-function phone.open(policy, record, args, request, want)
+-- What is wrong with the form of encryptedData and iv, or nil.
+function phone.malformed(args)
+  local _, cause, fault = keyring.new():open {
+    data = args.encryptedData, iv = args.iv, appid = "" }
+  return cause == "malformed" and fault or nil
+end
+
+-- -> object, rank; nil, cause; nil, "malformed", what; nil, nil, reason.
+local function try_ring(policy, record, args, want)
   local ring, why = identity.ring(record.identity)
-  if not ring then return nil, why end
-  local phone_policy = policy.phone
+  if not ring then return nil, nil, why end
   local object, rank, fault = ring:open {
     data = args.encryptedData, iv = args.iv,
     appid = policy.appid, openid = record.openid,
     now = ngx.time(),
-    max_age = want.phone and phone_policy.max_age or 0,
-    skew = phone_policy.skew,
+    max_age = want.phone and policy.phone.max_age or 0,
+    skew = policy.phone.skew,
     phone = want.phone, watermark = want.phone,
   }
-  if not object and rank == "malformed" then
-    return nil, "data_malformed", fault
+  if args.rawData and rank ~= "malformed"
+      and not ring:signed(args.rawData, args.signature) then
+    return nil, "signature_mismatch"
   end
-  if args.rawData and not ring:signed(args.rawData, args.signature) then
-    return refuse(policy, record, request, "signature_mismatch")
+  return object, rank, fault
+end
+
+local no_key = { no_key = true, key_stale = true }
+
+-- The login code that came along may bring the key.
+local function try_code(policy, record, args, request, want)
+  local outcome = login.exchange(policy,
+    { code = args.code, key_only = true }, request)
+  if outcome.reason then return nil, nil, outcome.reason end
+  if outcome.openid ~= record.openid then return nil, "wrong_user" end
+  return try_ring(policy, record, args, want)
+end
+
+-- Opens args.encryptedData with args.iv for the user of a session record, by
+-- the stored keys, and only then by spending args.code.  want.phone: it must
+-- be a phone number; want.quiet: a refusal is nobody's failure.  -> object;
+-- nil, reason, msg.  Waits.
+function phone.open(policy, record, args, request, want)
+  local object, cause, fault = try_ring(policy, record, args, want)
+  if no_key[cause] and args.code and not want.quiet then
+    object, cause, fault = try_code(policy, record, args, request, want)
   end
-  if not object then return refuse(policy, record, request, rank) end
-  opened:add(1, policy.name, "ok", "", tostring(rank))
-  return object
+  if object then
+    opened:add(1, policy.name, "ok", "", tostring(cause))
+    return object
+  end
+  if not cause then return nil, fault end
+  if cause == "malformed" then return nil, "data_malformed", fault end
+  if want.quiet then return nil, cause end
+  if no_key[cause] and want.phone then rescue.keep(policy, record, args) end
+  return refuse(policy, record, request, cause)
 end
 
 -- Runs on_phone and keeps the number with the user.
@@ -75,21 +110,33 @@ local function remember(policy, record, key, number, request)
   return store.commit { session.write(key, record, { phone = number }) }
 end
 
--- The phone number in args.encryptedData: {phoneNumber, purePhoneNumber,
--- countryCode}; nil, reason, msg.  key: the session record's.  Waits.
-function phone.number(policy, record, key, args, request)
-  local object, reason, msg = phone.open(policy, record, args, request,
-    { phone = true })
+local function number_of(policy, record, key, args, request, want)
+  local object, reason, msg = phone.open(policy, record, args, request, want)
   if not object then return nil, reason, msg end
-  local data = {
+  local ok, why, denied =
+    remember(policy, record, key, object.phoneNumber, request)
+  if not ok then return nil, why, denied end
+  return {
     phoneNumber = object.phoneNumber,
     purePhoneNumber = object.purePhoneNumber,
     countryCode = object.countryCode,
   }
-  local ok, why, denied = remember(policy, record, key, data.phoneNumber,
-    request)
-  if not ok then return nil, why, denied end
-  return data
+end
+
+-- The phone number in args.encryptedData: {phoneNumber, purePhoneNumber,
+-- countryCode}; nil, reason, msg.  key: the session record's.  Waits.
+function phone.number(policy, record, key, args, request)
+  return number_of(policy, record, key, args, request, { phone = true })
+end
+
+-- The number in data that came before the login that brings its key, or nil.
+-- Waits.
+function phone.rescued(policy, record, key, request)
+  for _, sealed in ipairs(rescue.kept(policy, record)) do
+    local number = number_of(policy, record, key, sealed, request,
+      { phone = true, quiet = true })
+    if number then return number end
+  end
 end
 
 return phone

@@ -1,10 +1,11 @@
 -- reply.lua -- the API's answers: envelope, status, reason, action.
 --
--- A reason's row is {status, action, msg}; contract of the HTTP API.
+-- A reason's row is {status, action, msg, seconds for Retry-After}.
 
 local cjson = require "cjson"
 local answer = require("latchkey.request").answer
 
+local ngx = ngx
 local encode = cjson.encode
 local format = string.format
 
@@ -27,7 +28,7 @@ local reasons = {
       .. "again and ask the user once more" },
   phone_code_invalid = { 409, "retry", "the code is not valid, tap again" },
   body_too_large = { 413, "fix", "the body is too large" },
-  rate_limited = { 429, "retry", "too many requests, wait a little" },
+  rate_limited = { 429, "retry", "too many requests, wait a little", 60 },
   policy_error = { 500, "none", "the app's policy failed" },
   misconfigured = { 500, "none", "the app is misconfigured" },
   platform_error = { 502, "retry", "the platform gave no sensible answer" },
@@ -51,6 +52,7 @@ end
 -- give the same bytes, but for the id.
 function reply.refuse(id, reason, msg)
   local row = reasons[reason]
+  if row[4] then ngx.header["Retry-After"] = row[4] end
   answer(row[1], id, format('{"code":%d,"reason":"%s","msg":%s,"action":"%s",'
     .. '"request_id":"', row[1], reason, encode(msg or row[3]), row[2]),
     id, '"}')
