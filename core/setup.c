@@ -163,7 +163,9 @@ enum err setup_sockets(const struct conf *conf, struct arena *arena,
     for (struct conf_listen *l = conf->listens; l; l = l->next)
         ++*count;
     *sockets = arena_alloc(arena, (workers * *count + 1) * sizeof **sockets);
-    if (!*sockets)
+    struct api_socket *addresses =
+        arena_alloc(arena, (*count + 1) * sizeof *addresses);
+    if (!*sockets || !addresses)
         return ERR_NOMEM;
     unsigned i = 0;
     for (struct conf_listen *l = conf->listens; l; l = l->next, i++) {
@@ -171,7 +173,13 @@ enum err setup_sockets(const struct conf *conf, struct arena *arena,
         for (unsigned w = 0; e == OK && w < workers; w++) {
             struct worker_socket *s = &(*sockets)[w * *count + i];
             s->limits = limits_of(conf, l);
-            s->address = arena_dup(arena, slice_str(l->address)).data;
+            s->api = (struct api_socket){
+                .address = arena_dup(arena, slice_str(l->address)).data,
+                .all = addresses,
+                .index = i,
+                .count = *count,
+            };
+            addresses[i] = s->api;
             e = socket_for(l, w, workers > 1, &(*sockets)[i], &s->fd);
         }
         if (e != OK)

@@ -243,7 +243,7 @@ static enum err open_all(struct worker *w)
     for (unsigned i = 0; e == OK && i < w->socket_count; i++) {
         struct http_listen *l;
         e = http_server_listen(w->http, w->sockets[i].fd, &w->sockets[i].limits,
-                               (void *)(uintptr_t)w->sockets[i].address, &l);
+                               (void *)(uintptr_t)&w->sockets[i].api, &l);
     }
     return e;
 }

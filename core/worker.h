@@ -11,7 +11,7 @@ struct worker;
 
 struct worker_socket { /* for each worker its own, the address shared */
     int fd;
-    const char *address; /* lives as long as the process */
+    struct api_socket api; /* lives as long as the process */
     struct http_limits limits;
 };
 

@@ -18,6 +18,14 @@ struct shdict;
 struct store;
 struct store_conn;
 
+/* A listening socket: what http_listen_tag gives.  It outlives the
+ * configuration that named it; all is the worker's whole array. */
+struct api_socket {
+    const char *address;
+    const struct api_socket *all;
+    unsigned index, count;
+};
+
 /* One policy's text, as all workers of a generation load it. */
 struct api_app {
     struct slice name; /* "demo-wechat" */

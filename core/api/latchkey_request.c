@@ -2,6 +2,7 @@
  * request, and its answer, in one call each: they are what every call of the
  * API does, and a dozen small ones would cost more than its work. */
 #include "api/request.h"
+#include "base/text.h"
 
 /* "Bearer X" (RFC 6750), else X-Latchkey-Token; never from the URL. */
 static struct slice token_of(const struct request *r)
@@ -11,6 +12,14 @@ static struct slice token_of(const struct request *r)
     if (slice_eq_nocase(scheme, SLICE("Bearer")))
         return slice_trim(slice_from(h, scheme.len));
     return request_header(r, SLICE("X-Latchkey-Token"));
+}
+
+static size_t leading_blanks(struct slice s)
+{
+    size_t n = 0;
+    while (n < s.len && s.data[n] && strchr(" \t\r\n", s.data[n]))
+        n++;
+    return n;
 }
 
 /* request.head() -> method, path, request id, token or nil */
@@ -26,6 +35,31 @@ static int f_head(lua_State *L)
     else
         lua_pushnil(L);
     return 4;
+}
+
+/* request.body(max) -> the body where it is UTF-8 and may be a JSON object;
+ * nil, reason, msg. */
+static int f_body(lua_State *L)
+{
+    lua_Integer max = luaL_checkinteger(L, 1);
+    struct slice body = api_request(L)->body;
+    size_t at = leading_blanks(body);
+    const char *msg = NULL;
+    lua_pushnil(L);
+    if (body.len > (size_t)max) {
+        lua_pushliteral(L, "body_too_large");
+        return 2;
+    }
+    if (!body.len)
+        msg = "a JSON body is needed";
+    else if (at == body.len || body.data[at] != '{' || !text_is_utf8(body))
+        msg = "the body is not a JSON object in UTF-8";
+    lua_pushliteral(L, "bad_request");
+    lua_pushstring(L, msg);
+    if (msg)
+        return 3;
+    vm_push(L, body);
+    return 1;
 }
 
 /* request.answer(status, id, part, ...): JSON that nobody stores.  The parts
@@ -54,6 +88,7 @@ static int f_answer(lua_State *L)
 void latchkey_request_open(struct vm *vm, lua_State *L)
 {
     static const luaL_Reg funcs[] = { { "head", f_head },
+                                      { "body", f_body },
                                       { "answer", f_answer },
                                       { NULL, NULL } };
     (void)L;

@@ -343,14 +343,37 @@ static void set_captures(struct request *r, const struct conf_pattern *p,
     }
 }
 
+static const struct conf_listen *listen_at(const struct conf *conf,
+                                           const char *address)
+{
+    const struct conf_listen *l = conf->listens;
+    while (l && strcmp(l->address, address))
+        l = l->next;
+    return l;
+}
+
+/* The sockets outlive a reload, the configuration does not.  Until a restart
+ * opens the new address, the old one stands for what took its place; never
+ * for one that has a socket itself. */
+static const struct conf_listen *find_listen(struct request *r)
+{
+    const struct api_socket *s = http_listen_tag(r->http->listen);
+    const struct conf_listen *l = listen_at(r->api->conf, s->address);
+    if (l)
+        return l;
+    l = r->api->conf->listens;
+    for (unsigned i = 0; l && i < s->index; i++)
+        l = l->next;
+    for (unsigned i = 0; l && i < s->count; i++)
+        if (!strcmp(s->all[i].address, l->address))
+            return NULL;
+    return l;
+}
+
 /* False: a reload took this address out. */
 static bool find_server(struct request *r)
 {
-    /* the sockets outlive a reload, the configuration does not */
-    const char *address = http_listen_tag(r->http->listen);
-    const struct conf_listen *listen = r->api->conf->listens;
-    while (listen && strcmp(listen->address, address))
-        listen = listen->next;
+    const struct conf_listen *listen = find_listen(r);
     if (!listen)
         return false;
     const struct conf_server_name *name = NULL;

@@ -12,11 +12,13 @@ local login = require "latchkey.login"
 local metrics = require "latchkey.metrics"
 local phone = require "latchkey.phone"
 local reply = require "latchkey.reply"
+local req = require "latchkey.request"
 local session = require "latchkey.session"
 local store = require "latchkey.store"
 
 local ngx = ngx
-local head, match = require("latchkey.request").head, string.match
+local head, body_text = req.head, req.body
+local match = string.match
 
 local BODY_MAX = 64 * 1024
 local CODE_MAX = 1024
@@ -33,11 +35,9 @@ local seconds = metrics.histogram("latchkey_http_request_duration_seconds",
 
 -- The JSON object in the body; nil, reason, msg.
 local function read_body()
-  ngx.req.read_body()
-  local text = ngx.req.get_body_data()
-  if not text then return nil, "bad_request", "a JSON body is needed" end
-  if #text > BODY_MAX then return nil, "body_too_large" end
-  local body = match(text, "^%s*{") and cjson.decode(text)
+  local text, reason, msg = body_text(BODY_MAX)
+  if not text then return nil, reason, msg end
+  local body = cjson.decode(text)
   if type(body) ~= "table" then
     return nil, "bad_request", "the body is not a JSON object"
   end
@@ -120,6 +120,8 @@ local function phone_of_login(policy, request, args, token)
   if args.encryptedData then
     return phone.number(policy, record, key, args, request)
   end
+  local ok, reason = phone.check_signature(policy, record, args, request)
+  if not ok then return nil, reason end
   return phone.rescued(policy, record, key, request)
 end
 

@@ -84,6 +84,16 @@ function phone.open(policy, record, args, request, want)
   return refuse(policy, record, request, cause)
 end
 
+-- rawData that comes without sealed data must be signed by a key of the ring.
+-- -> true; nil, reason.  May wait.
+function phone.check_signature(policy, record, args, request)
+  if not args.rawData then return true end
+  local ring, why = identity.ring(record.identity)
+  if not ring then return nil, why end
+  if ring:signed(args.rawData, args.signature) then return true end
+  return refuse(policy, record, request, "signature_mismatch")
+end
+
 -- Runs on_phone and keeps the number with the user.
 local function keep(policy, record, number, request)
   local ctx, msg
