@@ -72,6 +72,12 @@ static void on_led(struct task *t, bool ok)
     land(lead, '-', why);
 }
 
+/* The process ends: whoever waits on another worker must hear it. */
+static void on_cancelled(struct task *t)
+{
+    land(t->user, '-', SLICE("shutting down"));
+}
+
 /* Starts fn(args...), which lie from index 2 on. */
 static bool lead(lua_State *L, struct flight_table *table,
                  const uint8_t key[FLIGHT_KEY])
@@ -89,6 +95,7 @@ static bool lead(lua_State *L, struct flight_table *table,
     }
     t->context = "ngx.timer";
     t->on_done = on_led;
+    t->on_cancelled = on_cancelled;
     t->user = lead;
     task_start(t);
     return true;

@@ -125,6 +125,7 @@ struct task *task_new(struct vm *vm, lua_State *L, int nargs)
     t->op = t->owner = t->user = NULL;
     t->context = "";
     t->on_done = NULL;
+    t->on_cancelled = NULL;
     t->parent = t->children = t->sibling = NULL;
     t->running_children = 0;
     link_task(t);
@@ -199,6 +200,8 @@ void task_cancel(struct task *t)
         unlink_child(t);
     }
     t->ok = false;
+    if (t->on_cancelled)
+        t->on_cancelled(t);
     release(t);
 }
 

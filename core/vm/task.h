@@ -34,6 +34,8 @@ struct task {
     /* Ended: results (ok), or an error (not ok), lie on t->co and go with
      * the task, which is released after this returns. */
     void (*on_done)(struct task *t, bool ok);
+    /* In place of on_done where it was cancelled; may be NULL. */
+    void (*on_cancelled)(struct task *t);
 };
 
 /* A new task for the function and nargs arguments on top of L (moved away).

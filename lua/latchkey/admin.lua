@@ -112,20 +112,21 @@ local function reload()
 end
 
 local routes = {
-  { "^/healthz$", GET = healthz, open = true },
-  { "^/readyz$", GET = readyz, open = true },
-  { "^/metrics$", GET = expose, open = true },
+  { "^/healthz$", GET = healthz },
+  { "^/readyz$", GET = readyz },
+  { "^/metrics$", GET = expose },
   { "^/admin/status$", GET = status },
   { "^/admin/apps$", GET = list_apps },
   { "^/admin/apps/([^/]+)$", GET = one_app },
   { "^/admin/reload$", POST = reload },
 }
 
-local function serve_route(route, argument, method, token)
-  if not route.open and not server.is_admin(token) then
-    ngx.header["WWW-Authenticate"] = "Bearer"
-    return refuse(401, "token_invalid", "the admin token is needed")
-  end
+local function unauthorized()
+  ngx.header["WWW-Authenticate"] = "Bearer"
+  refuse(401, "token_invalid", "the admin token is needed")
+end
+
+local function serve_route(route, argument, method)
   if method == "HEAD" then method = "GET" end
   local f = route[method]
   if f then return f(argument) end
@@ -133,12 +134,15 @@ local function serve_route(route, argument, method, token)
   refuse(405, "method_not_allowed", "the method is not allowed here")
 end
 
--- Serves the request.
+-- Serves the request.  Without the token nobody learns what there is.
 function admin.serve()
   local method, uri, _, token = request.head()
+  if uri:match "^/admin/" and not server.is_admin(token) then
+    return unauthorized()
+  end
   for _, route in ipairs(routes) do
     local argument = uri:match(route[1])
-    if argument then return serve_route(route, argument, method, token) end
+    if argument then return serve_route(route, argument, method) end
   end
   refuse(404, "not_found", "no such page")
 end
