@@ -1,0 +1,505 @@
+"""HTTP and the script API as nginx and lua-nginx-module have them."""
+
+import concurrent.futures
+import contextlib
+import json
+import re
+import socket
+import threading
+import time
+
+import pytest
+
+from harness import DEADLINE, GONE, Client, until
+
+BLOCKS = r"""
+location /say { content_by_lua_block { ngx.say("hello ", 1, " ", true) } }
+location = /exact { return 200 "exact\n"; }
+location /prefix { return 200 "prefix\n"; }
+location /prefix/longer { return 200 "longer\n"; }
+location ^~ /plain { return 200 "plain\n"; }
+location ~ \.php$ { return 200 "regex\n"; }
+location ~* \.PNG$ { return 200 "any case $uri\n"; }
+location /gone { return 410; }
+location /moved { return 301 /say; }
+location /elsewhere { return 302 https://example.org/$request_method; }
+location /header {
+    add_header X-Mark "of $request_uri" always;
+    content_by_lua_block { ngx.status = 404 ngx.say("no") }
+}
+location /internal { internal; return 200 "inside\n"; }
+location /exec { content_by_lua_block { ngx.exec("/internal") } }
+location /files/ { alias files/; }
+location /root/ { root files; index page.html; }
+location /small { client_max_body_size 1k; content_by_lua_block {
+    ngx.req.read_body() ngx.say(#(ngx.req.get_body_data() or "")) } }
+location /echo { client_max_body_size 8m; client_body_buffer_size 8m;
+    content_by_lua_block {
+        ngx.req.read_body()
+        ngx.print(ngx.req.get_body_data() or "")
+    } }
+location /status { content_by_lua_block {
+    ngx.status = tonumber(ngx.var.arg_code)
+    ngx.header["X-One"] = "1"
+    ngx.header["X-Many"] = { "a", "b" }
+    ngx.header.content_type = "text/x-mark"
+    ngx.say("body")
+} }
+location /exit { content_by_lua_block { ngx.exit(tonumber(ngx.var.arg_code)) } }
+location /vars {
+    set $mine "set $arg_a";
+    content_by_lua_block {
+        ngx.var.mine = ngx.var.mine .. "!"
+        ngx.say(ngx.var.mine, "|", ngx.var.uri, "|", ngx.var.args, "|",
+            ngx.var.remote_addr, "|", ngx.var.http_x_mark, "|",
+            ngx.req.get_method(), "|", ngx.var.scheme)
+    } }
+location /req { content_by_lua_block {
+    ngx.req.read_body()
+    local args, post = ngx.req.get_uri_args(), ngx.req.get_post_args()
+    ngx.say(require("cjson").encode {
+        args = args, post = post, headers = ngx.req.get_headers() })
+} }
+location /sleep { content_by_lua_block {
+    local before = ngx.now()
+    ngx.sleep(0.05)
+    ngx.update_time()
+    ngx.say(ngx.now() - before >= 0.04)
+} }
+location /count { content_by_lua_block {
+    local count = ngx.shared.limits:incr("count", 1, 0)
+    ngx.say(count)
+} }
+location /timer { content_by_lua_block {
+    ngx.timer.at(0, function(premature, what)
+        ngx.shared.limits:set("timer", what)
+    end, "fired")
+} }
+location /timer-said { content_by_lua_block {
+    ngx.say(ngx.shared.limits:get("timer") or "")
+} }
+location /threads { content_by_lua_block {
+    local function work(n) ngx.sleep(0.02 * n) return n * 10 end
+    local one = ngx.thread.spawn(work, 2)
+    local two = ngx.thread.spawn(work, 1)
+    local _, first = ngx.thread.wait(one, two)
+    local _, second = ngx.thread.wait(one)
+    ngx.say(first, " ", second)
+} }
+location /semaphore { content_by_lua_block {
+    local sema = require("ngx.semaphore").new()
+    local said = {}
+    local waiter = ngx.thread.spawn(function()
+        local woken = sema:wait(5)
+        table.insert(said, tostring(woken))
+    end)
+    table.insert(said, "post")
+    sema:post(1)
+    ngx.thread.wait(waiter)
+    local _, err = sema:wait(0.01)
+    ngx.say(table.concat(said, " "), " ", err)
+} }
+location /error { content_by_lua_block {
+    local nothing
+    -- a comment
+    return nothing.field
+} }
+location /late-error { content_by_lua_block {
+    ngx.say("begun") ngx.flush(true) error("too late")
+} }
+location /string-error { content_by_lua_block { ngx.sleep(0) error("oh no") } }
+location /hang { content_by_lua_block {
+    ngx.shared.limits:incr("hanging", 1, 0)
+    ngx.sleep(1000)
+} }
+location /leave { content_by_lua_block {
+    ngx.shared.limits:incr("hanging", 1, 0)
+    local thread = ngx.thread.spawn(function() ngx.sleep(1000) end)
+    ngx.sleep(0.5)
+    ngx.shared.limits:incr("finished", 1, 0)
+} }
+location /shared { content_by_lua_block {
+    ngx.say(ngx.shared.limits:get(ngx.var.arg_key) or 0)
+} }
+location /big { content_by_lua_block {
+    for i = 1, 100 do ngx.print(("x"):rep(10000)) end
+} }
+location /flush { content_by_lua_block {
+    ngx.print("one") ngx.flush(true) ngx.sleep(0.02) ngx.print("two")
+} }
+"""
+
+
+PHASES = """
+location /phases {
+    rewrite_by_lua_block { ngx.ctx.phases = "rewrite" }
+    access_by_lua_block { ngx.ctx.phases = ngx.ctx.phases .. " access" }
+    content_by_lua_block { ngx.print(ngx.ctx.phases, " content") }
+    header_filter_by_lua_block {
+        ngx.header.content_length = nil
+        ngx.header["X-Filtered"] = "yes"
+    }
+    body_filter_by_lua_block { ngx.arg[1] = ngx.arg[1]:upper() }
+    log_by_lua_block { ngx.log(ngx.WARN, "logged ", ngx.ctx.phases) }
+}
+"""
+
+
+@pytest.fixture(name="web", scope="module")
+def fixture_web(sandbox, tmp_path_factory):
+    from conftest import Makers
+    makers = Makers(sandbox, tmp_path_factory)
+    server = makers(server=BLOCKS, start=False,
+                    http="client_header_timeout 1s; client_body_timeout 1s; "
+                         "keepalive_timeout 20s;")
+    files = server.folder / "files"
+    (files / "root").mkdir(parents=True)
+    (files / "a.txt").write_text("a file\n")
+    (files / "b.html").write_text("<p>")
+    (files / "root/page.html").write_text("an index\n")
+    server.start()
+    yield server
+    makers.stop()
+
+
+@pytest.fixture(name="client")
+def fixture_client(web):
+    with contextlib.closing(web.client()) as client:
+        yield client
+
+
+def raw(web, *parts):
+    """What comes back for these bytes, until the other side closes."""
+    with socket.create_connection(("127.0.0.1", web.port), DEADLINE) as sock:
+        for part in parts:
+            sock.sendall(part)
+        answer = b""
+        while True:
+            piece = sock.recv(65536)
+            if not piece:
+                return answer
+            answer += piece
+
+
+def shared(web, key):
+    with contextlib.closing(web.client()) as client:
+        return int(client.get("/shared?key=" + key).text)
+
+
+# Locations and files
+
+
+@pytest.mark.parametrize("path, body", [
+    ("/exact", "exact\n"), ("/prefix", "prefix\n"), ("/prefixes", "prefix\n"),
+    ("/prefix/longer/x", "longer\n"), ("/prefix/a.php", "regex\n"),
+    ("/plain/a.php", "plain\n"), ("/x.png", "any case /x.png\n"),
+    ("/x.pNg?q", "any case /x.pNg\n"), ("/a/../exact", "exact\n"),
+    ("//exact", "exact\n"), ("/ex%61ct", "exact\n"), ("/./exact", "exact\n")])
+def test_a_request_finds_its_location(client, path, body):
+    answer = client.get(path)
+    assert (answer.status, answer.text) == (200, body)
+
+
+@pytest.mark.parametrize("path, status", [
+    ("/exact/", 404), ("/gone", 410), ("/nothing", 404), ("/internal", 404),
+    ("/../etc/passwd", 400), ("/files/../../stderr", 400)])
+def test_a_request_that_finds_none_is_told(client, path, status):
+    answer = client.get(path)
+    assert answer.status in (status, 404), answer
+    assert answer.headers["Content-Type"].startswith("text/html")
+    assert f"<title>{answer.status} " in answer.text
+
+
+def test_a_redirect_names_its_place(client, web):
+    answer = client.get("/moved")
+    assert answer.status == 301
+    assert answer.headers["Location"] == f"http://127.0.0.1:{web.port}/say"
+    answer = client.get("/elsewhere")
+    assert answer.status == 302
+    assert answer.headers["Location"] == "https://example.org/GET"
+
+
+def test_an_internal_location_is_reached_from_inside(client):
+    assert client.get("/exec").text == "inside\n"
+
+
+def test_files_are_served_with_their_type(client):
+    answer = client.get("/files/a.txt")
+    assert (answer.status, answer.text) == (200, "a file\n")
+    assert answer.headers["Content-Type"] == "text/plain"
+    assert answer.headers["Content-Length"] == "7"
+    assert client.get("/files/b.html").headers["Content-Type"] == "text/html"
+    assert client.get("/root/").text == "an index\n"
+    assert client.get("/files/none.txt").status == 404
+    assert client.get("/files/").status in (403, 404)
+    assert client.post("/files/a.txt", "x").status == 405
+    assert client.get("/files/%2e%2e/stderr").status in (400, 404)
+    assert client.get("/files/a.txt%00.html").status in (400, 404)
+
+
+def test_a_header_is_added_to_failures_too(client):
+    answer = client.get("/header?a=b")
+    assert answer.status == 404
+    assert answer.headers["X-Mark"] == "of /header?a=b"
+
+
+# Connections and requests
+
+
+def test_a_connection_serves_many_requests(client):
+    for _ in range(100):
+        assert client.get("/say").text == "hello 1 true\n"
+        assert client.post("/echo", "x" * 10).text == "x" * 10
+    assert client.connection.sock is not None
+
+
+def test_pipelined_requests_are_answered_in_order(web):
+    one = b"GET /prefix HTTP/1.1\r\nHost: a\r\n\r\n"
+    two = b"GET /exact HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n"
+    answer = raw(web, one + one + two)
+    assert re.findall(rb"(prefix|exact)\n", answer) == \
+        [b"prefix", b"prefix", b"exact"]
+
+
+@pytest.mark.parametrize("path", ["/say", "/files/a.txt", "/gone", "/big",
+                                  "/flush"])
+def test_head_is_get_without_a_body(web, client, path):
+    answer = raw(web, f"HEAD {path} HTTP/1.1\r\nHost: a\r\n"
+                      "Connection: close\r\n\r\n".encode())
+    head, _, body = answer.partition(b"\r\n\r\n")
+    assert body == b""
+    status = client.get(path).status
+    assert head.startswith(f"HTTP/1.1 {status} ".encode())
+
+
+def test_http_1_0_closes_and_has_no_chunks(web):
+    for path in b"/say", b"/flush", b"/big":
+        head, _, body = raw(web, b"GET " + path + b" HTTP/1.0\r\n\r\n") \
+            .partition(b"\r\n\r\n")
+        assert b"200 OK" in head and b"chunked" not in head.lower()
+        assert body in (b"hello 1 true\n", b"onetwo", b"x" * 1000000)
+
+
+def test_an_answer_without_a_length_is_chunked(client):
+    answer = client.get("/flush")
+    assert answer.headers["Transfer-Encoding"] == "chunked"
+    assert answer.text == "onetwo"
+
+
+@pytest.mark.parametrize("size", [0, 1, 1000, 100000, 3000000])
+def test_a_body_is_read_whole(client, size):
+    body = bytes(number % 251 for number in range(size))
+    assert client.post("/echo", body).bytes == body
+    pieces = iter([body[at:at + 7001] for at in range(0, size, 7001)] or [b""])
+    assert client.post("/echo", pieces).bytes == body
+
+
+def test_a_body_over_the_limit_is_refused(client):
+    assert client.post("/small", "x" * 1024).text == "1024\n"
+    answer = client.post("/small", "x" * 1025)
+    assert answer.status == 413
+    assert "<title>413 Request Entity Too Large</title>" in answer.text
+
+
+def test_a_client_that_expects_100_is_told_to_go_on(web):
+    answer = raw(web, b"POST /echo HTTP/1.1\r\nHost: a\r\n"
+                      b"Expect: 100-continue\r\nContent-Length: 2\r\n"
+                      b"Connection: close\r\n\r\n", b"ok")
+    assert answer.startswith(b"HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 200")
+    assert b"\r\nok\r\n" in answer
+
+
+@pytest.mark.parametrize("request_line", [
+    b"GET", b"GET /", b"/ HTTP/1.1", b"GET / HTTP/9.9", b"G\0T / HTTP/1.1",
+    b"GET http:// HTTP/1.1", b"\x16\x03\x01\x02\x00"])
+def test_what_is_no_request_is_refused(web, request_line):
+    answer = raw(web, request_line + b"\r\nHost: a\r\nConnection: close\r\n"
+                      b"\r\n")
+    assert answer == b"" or re.match(rb"HTTP/1\.[01] (4\d\d|505) ", answer)
+
+
+def test_http_1_1_wants_a_host(web):
+    assert raw(web, b"GET /say HTTP/1.1\r\nConnection: close\r\n\r\n") \
+        .startswith(b"HTTP/1.1 400 ")
+
+
+def test_two_lengths_are_refused(web):
+    answer = raw(web, b"POST /echo HTTP/1.1\r\nHost: a\r\nContent-Length: 1\r\n"
+                      b"Content-Length: 2\r\nConnection: close\r\n\r\nab")
+    assert answer == b"" or answer.startswith(b"HTTP/1.1 400 ")
+
+
+@pytest.mark.parametrize("begin", [
+    b"", b"GET /say HT", b"GET /say HTTP/1.1\r\nHost: a\r\nX-Slow: ",
+    b"POST /echo HTTP/1.1\r\nHost: a\r\nContent-Length: 10\r\n\r\nabc"],
+    ids=["nothing", "line", "header", "body"])
+def test_a_slow_client_is_let_go(web, begin):
+    """client_header_timeout and client_body_timeout are a second here."""
+    answer = raw(web, begin) if begin else b""
+    assert answer == b"" or answer.startswith(b"HTTP/1.1 408 ")
+
+
+def test_slow_clients_hold_up_nobody(web, client):
+    with contextlib.ExitStack() as stack:
+        for _ in range(100):
+            sock = stack.enter_context(
+                socket.create_connection(("127.0.0.1", web.port), DEADLINE))
+            sock.sendall(b"POST /echo HTTP/1.1\r\nHost: a\r\n"
+                         b"Content-Length: 100\r\n\r\nab")
+        assert client.get("/say").status == 200
+
+
+# Scripts
+
+
+def test_a_script_sets_status_and_headers(client):
+    answer = client.get("/status?code=418")
+    assert answer.status == 418 and answer.text == "body\n"
+    assert answer.headers["X-One"] == "1"
+    assert answer.headers.get_all("X-Many") == ["a", "b"]
+    assert answer.headers["Content-Type"] == "text/x-mark"
+
+
+@pytest.mark.parametrize("code", [200, 204, 403, 404, 503])
+def test_a_script_may_exit_with_a_status(client, code):
+    answer = client.get(f"/exit?code={code}")
+    assert answer.status == code
+    if code >= 400:
+        assert f"<title>{code} " in answer.text
+
+
+def test_444_closes_without_a_byte(web):
+    assert raw(web, b"GET /exit?code=444 HTTP/1.1\r\nHost: a\r\n\r\n") == b""
+
+
+def test_a_script_reads_and_sets_variables(client):
+    answer = client.request("GET", "/vars?a=1&b=%20", X_Mark="mark")
+    assert answer.text == "set 1!|/vars|a=1&b=%20|127.0.0.1|mark|GET|http\n"
+
+
+def test_a_script_reads_arguments_and_headers(client):
+    answer = client.post("/req?a=1&a=2&b&c=%41+d", "x=1&y=%20", X_Mark="mark",
+                         Content_Type="application/x-www-form-urlencoded")
+    seen = answer.json
+    assert seen["args"] == {"a": ["1", "2"], "b": True, "c": "A d"}
+    assert seen["post"] == {"x": "1", "y": " "}
+    assert seen["headers"]["x-mark"] == "mark"
+
+
+def test_a_script_sleeps_without_holding_up_others(web):
+    with concurrent.futures.ThreadPoolExecutor(20) as pool:
+        texts = pool.map(lambda _: web.client().get("/sleep").text, range(40))
+        assert set(texts) == {"true\n"}
+
+
+def test_shared_dictionaries_are_shared_by_all_workers(web):
+    with concurrent.futures.ThreadPoolExecutor(8) as pool:
+        counts = pool.map(lambda _: int(web.client().get("/count").text),
+                          range(200))
+        assert sorted(counts) == list(range(1, 201))
+
+
+def test_a_timer_fires_after_its_request(client):
+    assert client.get("/timer").status == 200
+    until(lambda: client.get("/timer-said").text == "fired\n", "the timer")
+
+
+def test_light_threads_are_waited_for(client):
+    assert client.get("/threads").text == "10 20\n"
+
+
+def test_a_semaphore_wakes_its_waiter(client):
+    assert client.get("/semaphore").text == "post true timeout\n"
+
+
+def test_the_phases_of_a_request_share_its_ctx(server):
+    web = server(server=PHASES)
+    answer = web.client().get("/phases")
+    assert answer.text == "REWRITE ACCESS CONTENT"
+    assert answer.headers["X-Filtered"] == "yes"
+    web.logged("logged rewrite access")
+
+
+def test_an_error_is_a_500_and_a_line_in_the_log(web, client):
+    answer = client.get("/error?of=mine")
+    assert answer.status == 500
+    assert "<title>500 Internal Server Error</title>" in answer.text
+    assert "nothing" not in answer.text
+    line = web.logged(r".*attempt to index.*'nothing'.*")[0]
+    number = web.conf.read_text().split("return nothing.field")[0].count("\n")
+    block = web.conf.read_text().split("local nothing")[0].count("\n")
+    assert re.search(
+        rf"\[error\] \d+#\d+: \*\d+ lua entry thread aborted: runtime error: "
+        rf"content_by_lua\(latchkey\.conf:{block}\):{number - block + 2}: ",
+        line), line
+    assert re.search(
+        r'client: 127\.0\.0\.1, server: .*, request: "GET /error\S* HTTP/1\.1"'
+        r', host: "127\.0\.0\.1:\d+"', web.log)
+    assert client.get("/string-error").status == 500
+    web.logged(r"content_by_lua\(latchkey\.conf:\d+\):1: oh no")
+
+
+def test_an_error_after_the_first_byte_cuts_the_answer_short(web, client):
+    with contextlib.suppress(*GONE):
+        assert client.get("/late-error").status == 200
+    web.logged("too late")
+    assert Client(web.port).get("/say").status == 200
+
+
+def leave(web, path):
+    """A client that is gone while a script runs."""
+    before = shared(web, "hanging")
+    with socket.create_connection(("127.0.0.1", web.port)) as sock:
+        sock.sendall(f"GET {path} HTTP/1.1\r\nHost: a\r\n\r\n".encode())
+        until(lambda: shared(web, "hanging") > before, "its begin")
+
+
+def test_a_client_that_leaves_cancels_its_script(web):
+    finished = shared(web, "finished")
+    for _ in range(5):
+        leave(web, "/leave")
+    time.sleep(0.7)  # they would have finished by then
+    assert shared(web, "finished") == finished
+
+
+def test_clients_that_leave_in_crowds_leak_nothing(server):
+    """Judged at the end by the exit status and the leak sanitizer."""
+    web = server(server=BLOCKS)
+
+    def one(path):
+        with socket.create_connection(("127.0.0.1", web.port)) as sock:
+            sock.sendall(f"GET {path} HTTP/1.1\r\nHost: a\r\n\r\n".encode())
+            if path == "/big":
+                sock.recv(100)
+
+    paths = ["/hang", "/big", "/threads", "/semaphore", "/sleep", "/leave"]
+    with concurrent.futures.ThreadPoolExecutor(6) as pool:
+        list(pool.map(one, paths * 20))
+    assert web.client().get("/say").status == 200
+    web.stop()
+
+
+def test_answers_of_many_clients_do_not_mix(web):
+    faults = []
+
+    def one(number):
+        with contextlib.closing(web.client()) as client:
+            for size in (10, 5000, 200000):
+                body = f"{number}:".encode() * (size // 2)
+                if client.post("/echo", body).bytes != body:
+                    faults.append((number, size))
+
+    threads = [threading.Thread(target=one, args=(n,)) for n in range(10)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert not faults
+
+
+def test_an_access_log_holds_no_query(server):
+    shop = server(http="access_log var/access.log;")
+    shop.client().get("/v1/verify?token=in-a-query")
+    until(lambda: "/v1/verify" in shop.log, "the access log")
+    assert "in-a-query" not in shop.log
+    assert json.dumps("GET /v1/verify HTTP/1.1") in shop.log
