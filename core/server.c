@@ -484,7 +484,8 @@ int server_test(const struct options *o)
     struct generation *g;
     open_loop(&s);
     enum err e = generation_new(&g, o, NULL, NULL, &s.scratch, 1);
-    uv_run(&s.loop, UV_RUN_NOWAIT);
+    while (uv_loop_close(&s.loop) == UV_EBUSY)
+        uv_run(&s.loop, UV_RUN_DEFAULT);
     if (e != OK) {
         log_emerg("%s", err_text());
         fprintf(stderr, "latchkey: configuration test failed\n");

@@ -259,7 +259,7 @@ static void close_all(struct worker *w)
     if (w->current)
         serving_free(w->current);
     store_detach(w->api.store);
-    mailbox_close(&w->mailbox, NULL);
+    uv_unref((uv_handle_t *)&w->mailbox.async); /* worker_join closes it */
     uv_run(&w->loop, UV_RUN_DEFAULT);
 }
 
@@ -312,6 +312,8 @@ enum err worker_start(struct worker **out, unsigned id,
 void worker_join(struct worker *w)
 {
     pthread_join(w->thread, NULL);
+    mailbox_close(&w->mailbox, NULL); /* an order may have come too late */
+    uv_run(&w->loop, UV_RUN_DEFAULT);
     uv_loop_close(&w->loop);
     free(w);
 }

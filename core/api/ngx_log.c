@@ -106,6 +106,9 @@ void ngx_log_open(struct vm *vm, lua_State *L)
     }
     vm_push_function(vm, L, f_log);
     lua_setfield(L, -2, "log");
+    struct api *api = vm->host;
+    if (api->worker->process->console)
+        return; /* `run`: print is Lua's own */
     vm_push_function(vm, L, f_print);
     lua_setglobal(L, "print");
 }

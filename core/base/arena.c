@@ -9,6 +9,7 @@ enum { BLOCK = 4096 - 32, ALIGN = 16 };
 
 struct arena_block {
     struct arena_block *older;
+    size_t size;
     _Alignas(ALIGN) char data[];
 };
 
@@ -18,6 +19,7 @@ static bool add_block(struct arena *a, size_t size)
     if (!block)
         return false;
     block->older = a->blocks;
+    block->size = size;
     a->blocks = block;
     a->next = block->data;
     a->end = block->data + size;
@@ -59,6 +61,17 @@ char *arena_printf(struct arena *a, const char *format, ...)
         vsnprintf(to, (size_t)n + 1, format, again);
     va_end(again);
     return to;
+}
+
+void arena_reset(struct arena *a)
+{
+    struct arena_block *block = a->blocks;
+    if (!block || block->older || block->size > BLOCK) {
+        arena_free(a); /* it grew: not worth keeping */
+        return;
+    }
+    memset(block->data, 0, (size_t)(a->next - block->data));
+    a->next = block->data;
 }
 
 void arena_free(struct arena *a)

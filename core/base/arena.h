@@ -21,5 +21,8 @@ struct slice arena_dup(struct arena *a, struct slice s);
 char *arena_printf(struct arena *a, const char *format, ...)
     __attribute__((format(printf, 2, 3)));
 
+/* Drops all; one block is kept, zeroed, where there was no more than one. */
+void arena_reset(struct arena *a);
+
 /* Drops all; a is empty and ready again. */
 void arena_free(struct arena *a);

@@ -21,6 +21,8 @@ void *http_on_uri(void *listen, const char *uri, struct MHD_Connection *mhd)
     struct http_request *r = c ? calloc(1, sizeof *r) : NULL;
     if (!r)
         return NULL;
+    r->arena = c->arena;
+    c->arena = (struct arena){ 0 };
     r->listen = l;
     r->conn = c;
     r->mhd = mhd;
@@ -195,7 +197,8 @@ void http_on_completed(void *listen, struct MHD_Connection *mhd, void **request,
     if (r->response)
         MHD_destroy_response(r->response);
     buf_free(&r->body);
-    arena_free(&r->arena);
+    arena_reset(&r->arena);
+    r->conn->arena = r->arena;
     free(r);
 }
 
@@ -272,16 +275,6 @@ static bool must_close(const struct http_request *r)
            r->conn->requests >= r->keepalive_requests;
 }
 
-/* MHD wants NUL-terminated text; ours may be slices of anything. */
-static void add_header(struct http_request *r, struct MHD_Response *response,
-                       const struct http_header *h)
-{
-    struct slice name = arena_dup(&r->arena, h->name);
-    struct slice value = arena_dup(&r->arena, h->value);
-    if (name.data && value.data)
-        MHD_add_response_header(response, name.data, value.data);
-}
-
 void http_reply(struct http_request *r, struct http_reply *reply)
 {
     uint64_t size = reply->fd > 0 ? reply->fd_size : reply->body.len;
@@ -293,7 +286,8 @@ void http_reply(struct http_request *r, struct http_reply *reply)
         return;
     }
     for (unsigned i = 0; i < reply->count; i++)
-        add_header(r, response, &reply->headers[i]);
+        MHD_add_response_header(response, reply->headers[i].name.data,
+                                reply->headers[i].value.data);
     if (must_close(r))
         MHD_add_response_header(response, "Connection", "close");
     settled(r);

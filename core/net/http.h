@@ -66,7 +66,7 @@ struct http_events {
 
 struct http_reply {
     int status;
-    const struct http_header *headers; /* copied */
+    const struct http_header *headers; /* NUL-terminated; copied */
     unsigned count;
     struct buf body; /* taken over */
     int fd;          /* > 0: the body is this file (taken over) */

@@ -63,6 +63,7 @@ void http_conn_free(struct http_conn *c)
     if (c->next)
         c->next->prev = c->prev;
     c->listen->count--;
+    arena_free(&c->arena);
     free(c);
 }
 

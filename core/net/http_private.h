@@ -22,6 +22,7 @@ struct http_conn {
     uint64_t deadline;              /* loop time; 0: none */
     struct http_conn *next, **prev; /* in listen->conns */
     struct http_request *request;   /* the current one, or NULL */
+    struct arena arena;             /* kept from one request for the next */
     uv_poll_t *watch;               /* while suspended */
     char address[64];
     unsigned port;

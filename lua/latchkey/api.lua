@@ -18,7 +18,7 @@ local store = require "latchkey.store"
 
 local ngx = ngx
 local head, body_text = req.head, req.body
-local match = string.match
+local find, match = string.find, string.match
 
 local BODY_MAX = 64 * 1024
 local CODE_MAX = 1024
@@ -46,6 +46,7 @@ end
 
 local texts = { "code", "anonymous_code", "phone_code", "encryptedData", "iv",
                 "rawData", "signature", "device" }
+local short = { "code", "anonymous_code", "phone_code", "device" }
 local sealed = { encryptedData = true, iv = true } -- empty is malformed
 
 -- The known fields, all strings; empty ones and null are as if not sent.
@@ -72,7 +73,8 @@ end
 
 -- What is wrong with these fields, or nil.
 local function args_fault(policy, args)
-  for _, name in ipairs { "code", "anonymous_code", "phone_code", "device" } do
+  for i = 1, #short do
+    local name = short[i]
     if args[name] and #args[name] > CODE_MAX then
       return name .. " is too long"
     end
@@ -89,8 +91,11 @@ end
 
 -- Some form decoders turn base64's '+' into a blank.
 local function repair(args)
-  for _, name in ipairs { "encryptedData", "iv" } do
-    if args[name] then args[name] = keyring.repair(args[name]) end
+  for name in pairs(sealed) do
+    local text = args[name]
+    if text and find(text, " ", 1, true) then
+      args[name] = keyring.repair(text)
+    end
   end
 end
 

@@ -43,4 +43,20 @@ function cache:get(key)
   return decoded, version
 end
 
+-- f, with what it gave for the last keys remembered: for a pure function of
+-- one string.
+function cache.memo(f)
+  local young, old, count = {}, {}, 0
+  return function(text)
+    local value = young[text] or old[text]
+    if value == nil then
+      value = f(text)
+      if value == nil then return nil end
+      if count >= SIZE then old, young, count = young, {}, 0 end
+      young[text], count = value, count + 1
+    end
+    return value
+  end
+end
+
 return cache

@@ -12,7 +12,7 @@ local store = require "latchkey.store"
 local token = require "latchkey.token"
 
 local decode, encode = cjson.decode, cjson.encode
-local hash_of = token.hash
+local hash_of = cache.memo(token.hash)
 
 local KEPT = 7 * 86400 -- seconds that an ended session is remembered
 local TOUCH = 10       -- an idle life is written anew by tenths
