@@ -57,6 +57,10 @@ struct slice request_header(const struct request *r, struct slice name);
  * status is an error, with its error page. */
 void request_finish(struct request *r, int status);
 
+/* Sets Location; a path gets the server's name before it, as nginx's
+ * absolute_redirect does. */
+void request_set_location(struct request *r, struct slice to);
+
 /* The id that answers and log lines carry: the caller's X-Request-Id, or one
  * of ours.  Lives as long as r. */
 struct slice request_id(struct request *r);

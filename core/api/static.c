@@ -32,7 +32,7 @@ static void redirect_to_folder(struct request *r)
     struct slice query = r->args;
     char *to = arena_printf(&r->http->arena, "%.*s/%s%.*s", SLICE_FMT(r->uri),
                             query.len ? "?" : "", SLICE_FMT(query));
-    request_set_header(r, SLICE("Location"), slice_str(to), true);
+    request_set_location(r, slice_str(to));
     request_finish(r, 301);
 }
 
@@ -85,6 +85,16 @@ static int try_file(struct request *r, struct slice uri)
     return 0;
 }
 
+static bool is_folder(struct request *r)
+{
+    struct stat st;
+    struct buf path = { 0 };
+    bool found = file_path(r, r->uri, &path) && !stat(path.data, &st) &&
+                 S_ISDIR(st.st_mode);
+    buf_free(&path);
+    return found;
+}
+
 static int try_indexes(struct request *r)
 {
     int status = 404;
@@ -98,7 +108,7 @@ static int try_indexes(struct request *r)
         if (status != 404)
             return status;
     }
-    return status == 404 ? 403 : status; /* a folder that is not listed */
+    return status == 404 && is_folder(r) ? 403 : status; /* not listed */
 }
 
 void static_serve(struct request *r)

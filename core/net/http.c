@@ -58,6 +58,26 @@ static enum MHD_Result on_header(void *user, enum MHD_ValueKind kind,
     return MHD_YES;
 }
 
+/* What says how long a body is must say it once, or two readers of one
+ * stream would see different requests in it (RFC 9112 section 6.3). */
+static int framing_fault(const struct http_request *r)
+{
+    unsigned lengths = 0, codings = 0, hosts = 0;
+    for (unsigned i = 0; i < r->header_count; i++) {
+        const struct http_header *h = &r->headers[i];
+        bool coding = slice_eq_nocase(h->name, SLICE("Transfer-Encoding"));
+        lengths += slice_eq_nocase(h->name, SLICE("Content-Length"));
+        hosts += slice_eq_nocase(h->name, SLICE("Host"));
+        codings += coding;
+        if (coding && !slice_eq_nocase(h->value, SLICE("chunked")))
+            return 501;
+        if (slice_find(h->name, ' ') < h->name.len)
+            return 400;
+    }
+    bool http11 = slice_eq(r->version, SLICE("HTTP/1.1"));
+    return lengths + codings > 1 || hosts > 1 || (http11 && !hosts) ? 400 : 0;
+}
+
 static void collect_headers(struct http_request *r)
 {
     const struct http_limits *limits = &r->listen->limits;
@@ -72,6 +92,8 @@ static void collect_headers(struct http_request *r)
     else if (in.longest > limits->header_line ||
              in.total > limits->header_total)
         r->fault = 431;
+    else
+        r->fault = framing_fault(r);
 }
 
 struct slice http_header(const struct http_request *r, struct slice name)
@@ -271,13 +293,14 @@ static struct MHD_Response *make_response(struct http_reply *reply)
 
 static bool must_close(const struct http_request *r)
 {
-    return r->listen->server->draining || !r->keepalive_msec ||
-           r->conn->requests >= r->keepalive_requests;
+    return r->fault == 400 || r->fault == 501 || r->listen->server->draining ||
+           !r->keepalive_msec || r->conn->requests >= r->keepalive_requests;
 }
 
 void http_reply(struct http_request *r, struct http_reply *reply)
 {
     uint64_t size = reply->fd > 0 ? reply->fd_size : reply->body.len;
+    reply->chunked &= !slice_eq(r->method, SLICE("HEAD"));
     struct MHD_Response *response = r->broken ? NULL : make_response(reply);
     buf_free(&reply->body);
     if (!response) {

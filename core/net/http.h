@@ -38,7 +38,7 @@ struct http_request {
     unsigned header_count;
     struct buf body;
     size_t max_body; /* set in on_headers; beyond it: fault 413 */
-    int fault;       /* 0, or why it was not read whole: 413, 414, 431 */
+    int fault; /* 0, or why it was not read whole: 400, 413, 414, 431, 501 */
     uint64_t keepalive_msec; /* set by the user before the reply; 0: close */
     unsigned keepalive_requests;
     uint64_t started; /* clock_msec() at its first byte */
