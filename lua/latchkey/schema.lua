@@ -216,7 +216,7 @@ local function check_group(specs, raw, path, faults)
         path = joined(path, tostring(name)),
         message = ('unknown field "%s", did you mean "%s"?'):format(
           concat(joined(path, tostring(name)), "."),
-          nearest(tostring(name), specs)),
+          concat(joined(path, nearest(tostring(name), specs)), ".")),
       })
     end
   end
