@@ -18,7 +18,7 @@ die() {
 
 # The ports that a configuration listens on, in its order.
 ports() {
-    sed -n 's/^[[:space:]]*listen[[:space:]]*127\.0\.0\.1:\([0-9]*\).*/\1/p' "$1"
+    sed -n 's/^ *listen  *127\.0\.0\.1:\([0-9]*\).*/\1/p' "$1"
 }
 
 # Does anyone answer at this port?
@@ -61,16 +61,17 @@ await() { # pid port path what
 # A login of demo-wechat: each line stands alone, and uses what the lines
 # before it found.
 print_steps() {
-    local appid phone api bearer
-    appid=$(sed -n 's/^ *appid *= *"\(.*\)".*/\1/p' scripts/apps/demo-wechat.lua)
+    local policy=scripts/apps/demo-wechat.lua appid phone api bearer
+    appid=$(sed -n 's/^ *appid *= *"\(.*\)".*/\1/p' $policy)
     phone=http://127.0.0.1:$sandbox_port/sandbox/wechat/$appid
     api=http://127.0.0.1:$port/v1/demo-wechat
     # shellcheck disable=SC2016 # for the reader's shell
     bearer='-H "Authorization: Bearer $TOKEN"'
     cat <<END
 
-latchkey is ready: API on port $port, the sandbox plays the platforms on $sandbox_port.
-Console: http://127.0.0.1:$admin_port/ (its token is in var/admin.token).
+latchkey is ready: the API is on port $port; on $sandbox_port the sandbox
+plays WeChat and Douyin.  For operators: http://127.0.0.1:$admin_port/
+(the token is in var/admin.token).
 A login, step by step; paste these into another terminal:
 
 CODE=\$(curl -s $phone/login -d '{"user":"alice"}' | sed 's/.*"code":"\\([^"]*\\)".*/\\1/')

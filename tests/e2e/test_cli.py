@@ -75,7 +75,8 @@ BAD = {
     "a bad value": ("worker_processes many;\n", 1, "worker_processes"),
     "a bad size": ("http {\n client_max_body_size 1x;\n}\n", 2, ""),
     "no included file": ("include nothing.conf;\n", 1, "nothing.conf"),
-    "an unknown store": ("http { latchkey_store mongo:x; }\n", 1, "latchkey_store"),
+    "an unknown store": ("http { latchkey_store mongo:x; }\n", 1,
+                         "latchkey_store"),
     "a bad port": ("http { server {\nlisten 127.0.0.1:99999; } }\n", 2, ""),
 }
 

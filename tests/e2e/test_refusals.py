@@ -26,11 +26,12 @@ def names(answer, field):
 
 
 NOT_OBJECTS = {
-    "empty": "", "a brace": "{", "null": "null", "a list": "[]", "a number": "1",
-    "a text": '"code"', "true": "true", "cut short": '{"code":"x"',
-    "other quotes": "{'code':'x'}", "two": '{"code":"x"}{', "bytes": b"\xff\xfe",
-    "a surrogate": b'{"code":"\xed\xa0\x80"}', "deep lists": "[" * 5000,
-    "deep objects": '{"a":' * 5000, "zeros": "\0" * 100, "a form": "code=x&iv=y"}
+    "empty": "", "a brace": "{", "null": "null", "a list": "[]", "true": "true",
+    "a number": "1", "a text": '"code"', "cut short": '{"code":"x"',
+    "other quotes": "{'code':'x'}", "two": '{"code":"x"}{',
+    "bytes": b"\xff\xfe", "a surrogate": b'{"code":"\xed\xa0\x80"}',
+    "deep lists": "[" * 5000, "deep objects": '{"a":' * 5000,
+    "zeros": "\0" * 100, "a form": "code=x&iv=y"}
 
 
 @pytest.mark.parametrize("body", NOT_OBJECTS.values(), ids=NOT_OBJECTS)

@@ -1,0 +1,254 @@
+"""What an app's policy decides: hooks, refresh, checks, exposure, limits."""
+
+import time
+
+import pytest
+
+from harness import until
+
+DENIED = (403, "denied", "none")
+POLICY_ERROR = (500, "policy_error", "none")
+RATE = (429, "rate_limited", "retry")
+
+
+@pytest.fixture(name="app")
+def fixture_app(server, phone, platform):
+    """app(fields, more=text) -> a phone of an app with these fields."""
+    def make(fields, **more):
+        shop = server({"shop": server.policy(fields, platform)}, **more)
+        return phone(shop, platform, app="shop")
+    return make
+
+
+# Hooks
+
+
+def test_a_hook_may_deny_a_login(app):
+    user = app('on_login = function(ctx) return ctx:deny("banned", '
+               '"this account is closed") end,')
+    answer = user.login()
+    assert answer.refusal == DENIED
+    assert answer.json["msg"] == "this account is closed"
+    assert "lk_" not in answer.text
+    name = answer.json["request_id"]
+    line = user.server.logged(rf".*request_id={name} .*reason=denied.*")[0]
+    assert "banned" in line
+
+
+def test_a_hook_that_raises_is_a_policy_error_with_its_cause_in_the_log(app):
+    user = app('on_login = function() error("no luck") end,')
+    answer = user.login()
+    assert answer.refusal == POLICY_ERROR and "no luck" not in answer.text
+    name = answer.json["request_id"]
+    assert "shop.lua:8: no luck" in \
+        user.server.logged(rf".*request_id={name}.*policy_error.*")[0]
+    assert user.login().refusal == POLICY_ERROR, "and the next one too"
+
+
+def test_a_hook_sees_the_user_and_the_request(app):
+    user = app("""
+  on_login = function(ctx)
+    ngx.sleep(0.01)
+    ctx.reply.seen = table.concat({ ctx.app, ctx.platform, ctx.user.openid,
+      ctx.request.ip, ctx.request.headers["x-mark"], ctx.request.body.extra,
+      ctx.request.device }, " ")
+  end,""")
+    data = user.post("login", {"code": user.code(), "extra": "more",
+                               "device": "my phone"}, X_Mark="mark").data
+    assert data["seen"] == f"shop {user.platform} {data['openid']} 127.0.0.1 " \
+        "mark more my phone"
+
+
+def test_a_hook_runs_once_for_a_code_however_often_it_is_sent(app):
+    user = app("""
+  on_login = function(ctx)
+    ctx.user.attrs.count = (ctx.user.attrs.count or 0) + 1
+    ctx.reply.count = ctx.user.attrs.count
+  end,""")
+    code = user.code()
+    for _ in range(3):
+        assert user.login(code).data["count"] == 1
+    assert user.login().data["count"] == 2, "attributes are kept"
+
+
+def test_what_a_hook_keeps_survives_a_restart(app):
+    user = app("""
+  on_login = function(ctx)
+    ctx.reply.before = ctx.user.attrs.word
+    ctx.user.attrs.word = "kept"
+  end,""")
+    assert "before" not in user.login().data
+    user.server.stop()
+    user.client.close()
+    user.server.start()
+    assert user.login().data["before"] == "kept"
+
+
+def test_hooks_of_phone_check_and_logout_run(app):
+    user = app("""
+  on_phone = function(ctx) ngx.log(ngx.WARN, "saw phone") end,
+  on_check = function(ctx) ngx.log(ngx.WARN, "saw check") end,
+  on_logout = function(ctx) ngx.log(ngx.WARN, "saw logout") end,""")
+    user.logged_in()
+    sealed, _ = user.tap()
+    assert user.post("phone", sealed).status == 200
+    assert user.check("ok").status == 200
+    assert user.logout().status == 200
+    for what in "phone", "check", "logout":
+        user.server.logged("saw " + what)
+
+
+def test_the_phone_hook_may_deny(app):
+    user = app('on_phone = function(ctx) return ctx:deny("no", "no") end,')
+    user.logged_in()
+    sealed, _ = user.tap()
+    answer = user.post("phone", sealed)
+    assert answer.refusal == DENIED and "138" not in answer.text
+
+
+def test_reply_reshapes_every_answer(app):
+    user = app("""
+  reply = function(ctx, answer)
+    return { ok = answer.code == 0, why = answer.reason, data = answer.data }
+  end,""")
+    good = user.client.post("/v1/shop/login", {"code": user.code()})
+    assert good.status == 200 and good.json["ok"] is True
+    assert good.json["data"]["token"].startswith("lk_")
+    user.server.secrets.add(good.json["data"]["token"])
+    bad = user.client.post("/v1/shop/login", {"code": "made-up"})
+    assert bad.status == 409
+    assert bad.json == {"ok": False, "why": "code_invalid"}
+
+
+# Refresh, check, exposure
+
+
+def test_refresh_tells_when_to_log_in_again(app):
+    user = app('refresh = { every = "10m", min = "30s" },')
+    assert user.login().data["refresh_after"] == 600
+    assert 590 <= user.session().data["refresh_after"] <= 600
+
+
+def test_a_session_that_nobody_uses_ends(server, phone):
+    shop = server({"shop": server.policy(
+        'session = { ttl = "1h", idle = 2 },')})
+    user = phone(shop, app="shop").logged_in()
+    for _ in range(4):  # longer than idle in all, but in use
+        time.sleep(0.7)
+        assert user.session().status == 200
+    time.sleep(3.1)
+    assert user.session().refusal == (401, "token_expired", "login")
+
+
+def test_exposure_decides_which_identity_is_told(app):
+    user = app("expose = {},")
+    data = user.login().data
+    assert "openid" not in data and "unionid" not in data and data["user_id"]
+    assert "openid" not in user.session().data
+
+
+def test_the_server_asks_wechat_about_the_key(server, phone, sandbox):
+    shop = server({"shop": server.policy(
+        'check = { by = "server", every = 1 },')})
+    user = phone(shop, app="shop").logged_in()
+    assert user.session().data["key"]["verdict"] == "good"
+    sandbox.set(rotate_min=0)
+    user.act("login")  # another key counts now
+    data = until(lambda: (lambda data: data if data["action"] == "login"
+                          else None)(user.session().data), "the verdict")
+    assert data["key"]["verdict"] == "stale"
+    assert sandbox.calls("checksession")
+    assert user.login().data and user.session().data["action"] == "none"
+
+
+def test_douyin_has_no_check_by_the_server(server):
+    shop = server({"shop": server.policy('check = { by = "server" },',
+                                         "douyin")}, start=False)
+    with pytest.raises(AssertionError, match=r"apps/shop\.lua:8: .*check"):
+        shop.start()
+
+
+def test_phone_data_may_be_shut_out_and_phone_codes_too(server, phone):
+    shop = server({"data": server.policy('phone = { via = "data" },'),
+                   "code": server.policy('phone = { via = "code" },')})
+    user = phone(shop, app="data").logged_in()
+    sealed, code = user.tap()
+    assert user.post("phone", {"phone_code": code}).refusal == \
+        (400, "bad_request", "fix")
+    assert user.post("phone", sealed).status == 200
+    user = phone(shop, app="code").logged_in()
+    sealed, _ = user.tap()
+    assert user.post("phone", sealed).refusal == (400, "bad_request", "fix")
+
+
+def test_the_same_ciphertext_once_only_where_policy_says_so(app):
+    user = app('phone = { once = true }, code = { replay = 0 },')
+    user.logged_in()
+    sealed, _ = user.tap()
+    assert user.post("phone", sealed).status == 200
+    answer = user.post("phone", sealed)
+    assert answer.refusal == (409, "open_data_rejected", "login")
+    name = answer.json["request_id"]
+    assert "cause=replayed" in \
+        user.server.logged(rf".*request_id={name} .*")[0]
+
+
+# Limits
+
+
+@pytest.fixture(name="limit")
+def fixture_limit(server, phone):
+    """limit("login", "3/m") -> a function that makes users of such an app."""
+    def make(name, rate):
+        text = server.policy().replace(f"{name} = 0", f'{name} = "{rate}"')
+        shop = server({"shop": text})
+        return lambda: phone(shop, app="shop")
+    return make
+
+
+def refused(answer):
+    assert answer.refusal == RATE, answer
+    assert 0 < int(answer.headers["Retry-After"]) <= 60
+    return True
+
+
+def test_a_user_may_log_in_so_often(limit):
+    users = limit("login", "3/m")
+    user = users()
+    for _ in range(3):
+        assert user.login().status == 200
+    assert refused(user.login())
+    assert users().login().status == 200, "another user may"
+    assert user.session().status == 200
+
+
+def test_replays_of_a_code_do_not_count(limit):
+    user = limit("login", "3/m")()
+    code = user.code()
+    for _ in range(10):
+        assert user.login(code).status == 200
+
+
+def test_a_user_may_ask_for_the_phone_so_often(limit):
+    user = limit("phone", "3/m")().logged_in()
+    sealed, _ = user.tap()
+    for _ in range(3):
+        assert user.post("phone", sealed).status == 200
+    assert refused(user.post("phone", sealed))
+
+
+def test_rejected_data_is_limited_apart(limit):
+    user = limit("failed", "3/m")().logged_in()
+    wrong = {"encryptedData": "A" * 64, "iv": "A" * 22 + "=="}
+    for _ in range(3):
+        assert user.post("phone", wrong).status == 409
+    assert refused(user.post("phone", wrong))
+
+
+def test_an_address_may_exchange_so_many_codes(limit, sandbox):
+    users = limit("address", "3/m")
+    for _ in range(3):
+        assert users().login().status == 200
+    before = len(sandbox.calls())
+    assert refused(users().login())
+    assert len(sandbox.calls()) == before, "and its code is not spent"
