@@ -10,27 +10,34 @@ local format = string.format
 
 local check = {}
 
-local function key_part(verdict, age, verified)
-  if not verdict then return '{"known":false,"verdict":"unknown"}' end
-  return format('{"known":true,"age":%d,"verified_ago":%s,"verdict":"%s"}',
-    age, verified or "null", verdict)
+local UNKNOWN = '{"user_id":"%s",%s"expires_in":%d,"refresh_after":%s,'
+  .. '"key":{"known":false,"verdict":"unknown"},"action":"%s"}'
+local KNOWN = '{"user_id":"%s",%s"expires_in":%d,"refresh_after":%s,'
+  .. '"key":{"known":true,"verdict":"%s","age":%d,"verified_ago":%s},'
+  .. '"action":"%s"}'
+
+-- The openid as a JSON member, where the policy lets it out.
+local function shown_openid(policy, record)
+  local shown = login.exposes(policy, "openid") and record.openid
+  return shown and '"openid":' .. cjson.encode(shown) .. "," or ""
 end
 
 -- What GET and POST session answer, as JSON (written out: of all calls this
 -- one is made most).  nil, reason.  May wait.
 function check.describe(policy, record, now)
-  local ring, why = identity.ring(record.identity)
+  local ring, why = identity.ring(record.ring)
   if not ring then return nil, why end
   local verdict, age, verified = ring:info(now)
   local every = policy.refresh.every
   local due = every > 0 and now >= record.created + every
-  local shown = login.exposes(policy, "openid") and record.openid
-  return format('{"user_id":"%s",%s"expires_in":%d,"refresh_after":%s,'
-    .. '"key":%s,"action":"%s"}',
-    record.user, shown and '"openid":' .. cjson.encode(shown) .. "," or "",
-    record.expires - now, login.refresh_after(policy),
-    key_part(verdict, age, verified),
-    (verdict == "stale" or due) and "login" or "none")
+  local action = (verdict == "stale" or due) and "login" or "none"
+  local openid = shown_openid(policy, record)
+  local left, refresh = record.expires - now, login.refresh_after(policy)
+  if not verdict then
+    return format(UNKNOWN, record.user, openid, left, refresh, action)
+  end
+  return format(KNOWN, record.user, openid, left, refresh, verdict, age,
+    verified or "null", action)
 end
 
 -- Takes what the client's check said ("ok" or "fail"); only where the policy

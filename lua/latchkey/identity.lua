@@ -20,10 +20,14 @@ local identity = {}
 
 local rings = cache.new(function(ring) return ring end)
 
--- The key ring under an identity key, for reading only; nil, reason.  May
--- wait.
+-- Where the store has the ring of an identity key.
+function identity.ring_key(key)
+  return "ring/" .. key
+end
+
+-- The key ring under a ring key, for reading only; nil, reason.  May wait.
 function identity.ring(key)
-  local ring, why = rings:get("ring/" .. key)
+  local ring, why = rings:get(key)
   if ring then return ring end
   if why == "not found" then return keyring.new() end
   return nil, why

@@ -36,7 +36,7 @@ end
 
 -- -> object, rank; nil, cause; nil, "malformed", what; nil, nil, reason.
 local function try_ring(policy, record, args, want)
-  local ring, why = identity.ring(record.identity)
+  local ring, why = identity.ring(record.ring)
   if not ring then return nil, nil, why end
   local object, rank, fault = ring:open {
     data = args.encryptedData, iv = args.iv,
@@ -88,7 +88,7 @@ end
 -- -> true; nil, reason.  May wait.
 function phone.check_signature(policy, record, args, request)
   if not args.rawData then return true end
-  local ring, why = identity.ring(record.identity)
+  local ring, why = identity.ring(record.ring)
   if not ring then return nil, why end
   if ring:signed(args.rawData, args.signature) then return true end
   return refuse(policy, record, request, "signature_mismatch")

@@ -8,28 +8,36 @@
 
 local cache = require "latchkey.cache"
 local cjson = require "cjson.safe"
+local identity = require "latchkey.identity"
 local store = require "latchkey.store"
 local token = require "latchkey.token"
 
 local decode, encode = cjson.decode, cjson.encode
-local hash_of = cache.memo(token.hash)
 
 local KEPT = 7 * 86400 -- seconds that an ended session is remembered
 local TOUCH = 10       -- an idle life is written anew by tenths
 
 local session = {}
 
-local records = cache.new(decode)
+-- A token's key in the store; nil where its form is wrong.
+local key_of = cache.memo(function(text)
+  local hash = token.hash(text)
+  return hash and "session/" .. hash
+end)
 
-local function record_key(hash)
-  return "session/" .. hash
-end
+-- The decoded record, with what every look at it needs made once.
+local records = cache.new(function(text)
+  local record = decode(text)
+  record.ring = identity.ring_key(record.identity)
+  return record
+end)
 
 -- The write that stores a record, with these fields changed.
 function session.write(key, record, changes)
   local changed = {}
   for name, value in pairs(record) do changed[name] = value end
   for name, value in pairs(changes or {}) do changed[name] = value end
+  changed.ring = nil
   return { key = key, value = encode(changed),
            expires = record.expires + KEPT }
 end
@@ -39,6 +47,7 @@ function session.new(policy, found, now)
   local user = found.user
   local text, hash = token.new()
   if not text then return nil, hash end
+  local key = "session/" .. hash
   local record = {
     app = policy.name,
     identity = found.key,
@@ -51,7 +60,7 @@ function session.new(policy, found, now)
     touched = now,
     claims = {},
   }
-  return text, record, record_key(hash)
+  return text, record, key
 end
 
 -- The reason why a record is no good any more, or nil.
@@ -76,9 +85,8 @@ end
 -- The good session of a token: record, its key; nil, reason.  May wait.
 function session.find(policy, text, now)
   if not text then return nil, "token_missing" end
-  local hash = hash_of(text)
-  if not hash then return nil, "token_invalid" end
-  local key = record_key(hash)
+  local key = key_of(text)
+  if not key then return nil, "token_invalid" end
   local record, version = records:get(key)
   if not record then
     return nil, version == "not found" and "token_invalid" or version
@@ -92,9 +100,9 @@ end
 
 -- A session of any app (introspect, verify): record, policy; nil, reason.
 function session.find_any(apps, text, now)
-  local hash = text and hash_of(text)
+  local key = text and key_of(text)
   local record, why = nil, "not found"
-  if hash then record, why = records:get(record_key(hash)) end
+  if key then record, why = records:get(key) end
   local policy = record and apps.get(record.app)
   if not policy then
     return nil, why == "store_unavailable" and why or "token_invalid"
