@@ -3,8 +3,11 @@ told, and that the next login works."""
 
 import concurrent.futures
 import json
+import socket
 
 import pytest
+
+from harness import until
 
 BUSY = (503, "platform_busy", "retry")
 ERROR = (502, "platform_error", "retry")
@@ -165,6 +168,39 @@ def test_fifty_posts_of_one_code_are_one_call(user, sandbox):
              if code in json.dumps([call["query"], call["body"]])]
     assert len(calls) == 1
     assert phones[7].session().status == 200
+    for one in phones:
+        one.client.close()
+
+
+def leave_during_login(user, code, sandbox):
+    """Posts a code, and hangs up when the platform has the call."""
+    calls = len(sandbox.calls())
+    body = json.dumps({"code": code}).encode()
+    with socket.create_connection(("127.0.0.1", user.server.port)) as sock:
+        sock.sendall(f"POST /v1/{user.app}/login HTTP/1.1\r\nHost: a\r\n"
+                     f"Content-Length: {len(body)}\r\n\r\n".encode() + body)
+        until(lambda: len(sandbox.calls()) > calls, "the call")
+
+
+def test_a_client_that_hung_up_gets_its_answer_later(user, sandbox):
+    """As phones do: the code is spent, and sending it again is all it has."""
+    code = user.code()
+    sandbox.set(latency=400)
+    leave_during_login(user, code, sandbox)
+    assert user.login(code).status == 200
+    assert user.session().status == 200
+    assert len(sandbox.calls()) == 1
+
+
+def test_those_who_joined_do_not_depend_on_the_first(user, sandbox):
+    code = user.code()
+    sandbox.set(latency=600)
+    phones = [user.elsewhere() for _ in range(5)]
+    with concurrent.futures.ThreadPoolExecutor(5) as pool:
+        leave_during_login(user, code, sandbox)
+        answers = list(pool.map(lambda one: one.login(code).data, phones))
+    assert len({answer["token"] for answer in answers}) == 1
+    assert len(sandbox.calls()) == 1
     for one in phones:
         one.client.close()
 

@@ -167,7 +167,8 @@ def test_a_server_under_load_stops_cleanly(phone, server):
             job.result()
 
 
-def test_usr1_opens_the_logs_again(server):
+@pytest.mark.parametrize("how", ["USR1", "-s reopen"])
+def test_the_logs_can_be_opened_again(server, how):
     shop = server(log="var/error.log info", http="access_log var/access.log;",
                   server='location /hello { return 200 "hello\\n"; }')
     client = shop.client()
@@ -176,7 +177,11 @@ def test_usr1_opens_the_logs_again(server):
         path = shop.folder / f"var/{name}.log"
         until(path.exists, str(path))
         os.rename(path, shop.folder / f"var/{name}.old")
-    shop.send(signal.SIGUSR1)
+    if how == "USR1":
+        shop.send(signal.SIGUSR1)
+    else:
+        assert command(shop.folder, "-p", ".", "-c", "latchkey.conf", "-s",
+                       "reopen")[0] == 0
     until((shop.folder / "var/access.log").exists, "a new access log")
     client.get("/hello?after")
     until(lambda: "/hello" in (shop.folder / "var/access.log").read_text(),
