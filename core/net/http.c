@@ -58,6 +58,17 @@ static enum MHD_Result on_header(void *user, enum MHD_ValueKind kind,
     return MHD_YES;
 }
 
+/* Blanks in names and paths, and what some take for the end of a line. */
+static bool is_clean(struct slice s, bool blanks)
+{
+    for (size_t i = 0; i < s.len; i++) {
+        unsigned char c = (unsigned char)s.data[i];
+        if (c == '\0' || c == '\r' || (!blanks && (c <= ' ' || c == 0x7f)))
+            return false;
+    }
+    return true;
+}
+
 /* What says how long a body is must say it once, or two readers of one
  * stream would see different requests in it (RFC 9112 section 6.3). */
 static int framing_fault(const struct http_request *r)
@@ -71,11 +82,14 @@ static int framing_fault(const struct http_request *r)
         codings += coding;
         if (coding && !slice_eq_nocase(h->value, SLICE("chunked")))
             return 501;
-        if (slice_find(h->name, ' ') < h->name.len)
+        if (!is_clean(h->name, false) || !is_clean(h->value, true))
             return 400;
     }
     bool http11 = slice_eq(r->version, SLICE("HTTP/1.1"));
-    return lengths + codings > 1 || hosts > 1 || (http11 && !hosts) ? 400 : 0;
+    return lengths + codings > 1 || hosts > 1 || (http11 && !hosts) ||
+                   (codings && !http11) || !is_clean(r->uri, false)
+               ? 400
+               : 0;
 }
 
 static void collect_headers(struct http_request *r)
@@ -87,13 +101,13 @@ static void collect_headers(struct http_request *r)
         arena_alloc(&r->arena, (size_t)(count + 1) * sizeof *r->headers);
     if (r->headers)
         MHD_get_connection_values_n(r->mhd, MHD_HEADER_KIND, on_header, &in);
+    if ((r->fault = framing_fault(r)))
+        return;
     if (r->method.len + r->uri.len + 11 > limits->header_line)
         r->fault = 414;
     else if (in.longest > limits->header_line ||
              in.total > limits->header_total)
         r->fault = 431;
-    else
-        r->fault = framing_fault(r);
 }
 
 struct slice http_header(const struct http_request *r, struct slice name)
@@ -104,6 +118,12 @@ struct slice http_header(const struct http_request *r, struct slice name)
     return SLICE_NONE;
 }
 
+/* Where this request ends, nobody can tell: the connection ends with it. */
+static bool is_unclear(const struct http_request *r)
+{
+    return r->fault == 400 || r->fault == 501;
+}
+
 /* A body over the limit is a fault already.  True: it is not worth reading,
  * so the answer goes out now and the connection is closed on it. */
 static bool refuse_early(struct http_request *r)
@@ -112,7 +132,9 @@ static bool refuse_early(struct http_request *r)
     uint64_t n = 0;
     if (length.data && text_u64(length, &n) && n > r->max_body && !r->fault)
         r->fault = 413;
-    return r->fault && (n > drain_max || http_header(r, SLICE("Expect")).data);
+    return is_unclear(r) ||
+           (r->fault &&
+            (n > drain_max || http_header(r, SLICE("Expect")).data));
 }
 
 static void begin(struct http_request *r, const char *method,
@@ -293,8 +315,8 @@ static struct MHD_Response *make_response(struct http_reply *reply)
 
 static bool must_close(const struct http_request *r)
 {
-    return r->fault == 400 || r->fault == 501 || r->listen->server->draining ||
-           !r->keepalive_msec || r->conn->requests >= r->keepalive_requests;
+    return is_unclear(r) || r->listen->server->draining || !r->keepalive_msec ||
+           r->conn->requests >= r->keepalive_requests;
 }
 
 void http_reply(struct http_request *r, struct http_reply *reply)

@@ -7,11 +7,18 @@
 #include "base/clock.h"
 #include "net/http_private.h"
 #include <arpa/inet.h>
+#include <netinet/tcp.h>
 #include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/socket.h>
 #include <sys/un.h>
+
+/* linux/tcp.h goes on where glibc's structure of that name ends. */
+struct progress {
+    struct tcp_info known;
+    uint64_t rates[2], acked;
+};
 
 static _Atomic uint64_t last_number;
 
@@ -111,15 +118,34 @@ void http_conn_unwatch(struct http_conn *c)
     c->watch = NULL;
 }
 
+/* Whether the client took more of the answer since the last look: the limit
+ * is between two of its steps, as in nginx, not for all of a large file. */
+static bool proceeds(struct http_conn *c)
+{
+    struct progress now = { 0 };
+    socklen_t len = sizeof now;
+    uint64_t before = c->acked;
+    if (c->state == HTTP_SENDING &&
+        !getsockopt(c->fd, IPPROTO_TCP, TCP_INFO, &now, &len))
+        c->acked = now.acked;
+    return c->acked != before;
+}
+
+static void on_late(struct http_conn *c)
+{
+    c->deadline = 0;
+    if (proceeds(c))
+        http_conn_enter(c, HTTP_SENDING, c->listen->limits.send_msec);
+    else
+        shutdown(c->fd, SHUT_RDWR);
+}
+
 void http_conn_sweep(struct http_listen *l)
 {
     uint64_t now = uv_now(l->server->loop);
-    for (struct http_conn *c = l->conns; c; c = c->next) {
-        if (c->deadline && c->deadline <= now) {
-            c->deadline = 0;
-            shutdown(c->fd, SHUT_RDWR);
-        }
-    }
+    for (struct http_conn *c = l->conns; c; c = c->next)
+        if (c->deadline && c->deadline <= now)
+            on_late(c);
 }
 
 uint64_t http_conn_number(const struct http_request *r)

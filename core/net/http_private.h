@@ -20,6 +20,7 @@ struct http_conn {
     unsigned requests;
     enum http_state state;
     uint64_t deadline;              /* loop time; 0: none */
+    uint64_t acked;                 /* bytes that the client has taken */
     struct http_conn *next, **prev; /* in listen->conns */
     struct http_request *request;   /* the current one, or NULL */
     struct arena arena;             /* kept from one request for the next */
