@@ -83,7 +83,8 @@ struct api {
     struct buf output;        /* of ngx.say without a request: `run` */
     struct api_timer *timers; /* ngx_timer.c's, pending */
     unsigned timers_pending, timers_running;
-    int codes_ref; /* registry: conf_code or path -> compiled function */
+    bool timers_retired; /* a delay is refused: nobody would wait for it */
+    int codes_ref;       /* registry: conf_code or path -> compiled function */
 };
 
 /* A vm with the whole API, init_by_lua run and the policies loaded.  Errors:

@@ -15,6 +15,7 @@ struct api_timer {
     struct api *api;
     struct api_timer *next, **prev;
     int ref;         /* {f, args...} */
+    bool holds;      /* the vm, so that it fires before that goes */
     uint64_t repeat; /* ms; 0: once */
 };
 
@@ -32,6 +33,8 @@ static void drop(struct api_timer *timer)
     api->timers_pending--;
     luaL_unref(api->vm->L, LUA_REGISTRYINDEX, timer->ref);
     uv_close((uv_handle_t *)&timer->uv, on_closed);
+    if (timer->holds)
+        vm_release(api->vm);
 }
 
 static void on_done(struct task *t, bool ok)
@@ -89,16 +92,24 @@ static void on_timer(uv_timer_t *uv)
     vm_release(vm);
 }
 
+/* What these start themselves fires in the loop's next round. */
 void ngx_timer_retire(struct api *api)
 {
-    while (api->timers) {
-        fire(api->timers, true);
-        drop(api->timers);
+    struct api_timer *timer = api->timers;
+    api->timers_retired = true;
+    vm_hold(api->vm);
+    while (timer) {
+        struct api_timer *next = timer->next; /* new ones come in front */
+        fire(timer, true);
+        drop(timer);
+        timer = next;
     }
+    vm_release(api->vm);
 }
 
 void ngx_timer_drop_all(struct api *api)
 {
+    api->vm->on_drained = NULL;
     while (api->timers)
         drop(api->timers);
 }
@@ -124,7 +135,7 @@ static int start(lua_State *L, bool repeat)
     if (!(delay >= 0 && delay < 1e9) || (repeat && delay <= 0))
         return luaL_error(L, "invalid delay");
     struct api *api = api_of(L);
-    if (api->vm->retired && delay > 0)
+    if (api->timers_retired && (delay > 0 || repeat))
         return vm_fail(L, "process exiting");
     if (api->timers_pending >= PENDING_MAX)
         return vm_fail(L, "too many pending timers");
@@ -138,6 +149,9 @@ static int start(lua_State *L, bool repeat)
     timer->api = api;
     timer->ref = ref;
     timer->repeat = repeat ? msec : 0;
+    timer->holds = api->timers_retired;
+    if (timer->holds)
+        vm_hold(api->vm);
     timer->next = api->timers;
     timer->prev = &api->timers;
     if (timer->next)

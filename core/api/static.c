@@ -1,12 +1,20 @@
 /* static.c -- files under root or alias, with index. */
 #include "api/request.h"
 #include "base/clock.h"
+#include "base/text.h"
 #include <errno.h>
 #include <fcntl.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
-/* The normalized uri has no "..", so it stays below the root. */
+/* The normalized uri has no "..", but of "/a../b" under `location /a` with an
+ * alias "../b" is left. */
+static bool climbs(struct slice rest)
+{
+    return slice_starts(rest, SLICE("..")) &&
+           (rest.len == 2 || rest.data[2] == '/');
+}
+
 static bool file_path(struct request *r, struct slice uri, struct buf *out)
 {
     const struct conf_location *at = r->location;
@@ -17,7 +25,7 @@ static bool file_path(struct request *r, struct slice uri, struct buf *out)
     else if (at->alias)
         rest = SLICE("");
     buf_add(out, rest);
-    return buf_str(out) && strlen(out->data) == out->len;
+    return !climbs(rest) && buf_str(out) && strlen(out->data) == out->len;
 }
 
 static int status_of(int error)
@@ -27,12 +35,25 @@ static int status_of(int error)
                                                                           : 500;
 }
 
+/* The uri was decoded; what a URL cannot hold is escaped again. */
+static void add_path(struct buf *out, struct slice uri)
+{
+    while (uri.len) {
+        buf_add_char(out, '/');
+        uri = slice_from(uri, 1);
+        size_t end = slice_find(uri, '/');
+        text_escape_uri(out, (struct slice){ uri.data, end });
+        uri = slice_from(uri, end);
+    }
+}
+
 static void redirect_to_folder(struct request *r)
 {
-    struct slice query = r->args;
-    char *to = arena_printf(&r->http->arena, "%.*s/%s%.*s", SLICE_FMT(r->uri),
-                            query.len ? "?" : "", SLICE_FMT(query));
-    request_set_location(r, slice_str(to));
+    struct buf to = { 0 };
+    add_path(&to, r->uri);
+    buf_addf(&to, "/%s%.*s", r->args.len ? "?" : "", SLICE_FMT(r->args));
+    request_set_location(r, buf_slice(&to));
+    buf_free(&to);
     request_finish(r, 301);
 }
 
