@@ -40,7 +40,8 @@ struct server {
     uv_signal_t signals[SIGNALS];
     int ready; /* the daemon's parent waits; -1: nobody */
     bool serving, stopping, failed;
-    bool reload_again; /* asked for while one is under way */
+    bool reload_again;  /* asked for while one is under way */
+    bool reload_failed; /* on a worker: it keeps the old generation */
     struct message reload_message;
     _Atomic bool reload_asked;
 
@@ -187,6 +188,7 @@ static void start_reload(struct server *s, bool whole)
     generation_unref(s->current);
     s->current = g;
     s->answered = 0;
+    s->reload_failed = false;
     for (unsigned i = 0; i < s->started; i++)
         worker_switch(s->workers[i], g);
 }
@@ -254,6 +256,7 @@ static void on_generation(void *user, struct generation *g, bool ok,
     } else if (!ok) {
         log_write(LOG_ERR, "a worker keeps the old generation: %s", why);
         tell(s, why);
+        s->reload_failed = true;
     }
     if (s->answered < s->started)
         return;
@@ -264,7 +267,7 @@ static void on_generation(void *user, struct generation *g, bool ok,
     } else {
         log_write(LOG_NOTICE, "generation %llu serves",
                   (unsigned long long)g->api.number);
-        if (ok)
+        if (!s->reload_failed)
             tell(s, first_fault(g));
         if (s->reload_again) {
             s->reload_again = false;
@@ -349,10 +352,10 @@ static enum err open_store(struct server *s, const struct conf *conf)
 static const char *node_name(struct server *s, const struct conf *conf)
 {
     char name[256] = "localhost";
-    if (conf->node)
-        return conf->node;
-    gethostname(name, sizeof name - 1);
-    return arena_dup(&s->arena, slice_str(name)).data;
+    if (!conf->node)
+        gethostname(name, sizeof name - 1);
+    /* A copy: a reload drops this configuration. */
+    return arena_dup(&s->arena, slice_str(conf->node ? conf->node : name)).data;
 }
 
 static enum err prepare(struct server *s)

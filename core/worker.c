@@ -181,8 +181,6 @@ static void finish(struct worker *w)
         http_server_free(w->http);
     w->http = NULL;
     uv_close((uv_handle_t *)&w->drain, NULL);
-    client_free(w->api.client, NULL, NULL);
-    w->api.client = NULL;
     uv_stop(&w->loop);
 }
 
@@ -258,6 +256,7 @@ static void close_all(struct worker *w)
     }
     if (w->current)
         serving_free(w->current);
+    client_free(w->api.client, NULL, NULL); /* tasks used it up to here */
     store_detach(w->api.store);
     uv_unref((uv_handle_t *)&w->mailbox.async); /* worker_join closes it */
     uv_run(&w->loop, UV_RUN_DEFAULT);
