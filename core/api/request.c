@@ -1,8 +1,8 @@
 /* request.c -- one HTTP request: from its head to its answer. */
 #include "api/request.h"
+#include "api/access_log.h"
 #include "base/clock.h"
 #include "base/log.h"
-#include "base/log_file.h"
 #include "base/uri.h"
 #include "conf/location.h"
 #include "conf/server.h"
@@ -336,21 +336,6 @@ static void on_gone(struct http_request *http, void *user)
         task_cancel(t);
 }
 
-static void access_log(struct request *r)
-{
-    for (const struct conf_access_log *log = r->location->access_log; log;
-         log = log->next) {
-        struct log_file *file;
-        struct buf line = { 0 };
-        if (log_file_open(&file, log->path) != OK)
-            continue;
-        variable_render(r, &log->format->text, &line);
-        buf_add_char(&line, '\n');
-        log_file_write(file, buf_slice(&line));
-        buf_free(&line);
-    }
-}
-
 static void on_end(struct http_request *http, void *user)
 {
     (void)user;
@@ -360,7 +345,7 @@ static void on_end(struct http_request *http, void *user)
     if (r->task)
         on_gone(http, user);
     r->status = http->status ? http->status : 499;
-    access_log(r);
+    access_log_write(r);
     buf_free(&r->output);
     luaL_unref(r->api->vm->L, LUA_REGISTRYINDEX, r->ctx_ref);
     vm_release(r->api->vm);

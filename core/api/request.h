@@ -89,6 +89,10 @@ enum conf_builtin variable_builtin(struct slice name);
 void variable_render(struct request *r, const struct conf_template *t,
                      struct buf *out);
 
+/* Appends what one part of a template stands for; a literal is not one. */
+void variable_part(struct request *r, const struct conf_part *part,
+                   struct buf *out);
+
 /* Finds and opens a file under root or alias, with index; fills fd, or
  * finishes with 404, 403, 301. (static.c) */
 void static_serve(struct request *r);

@@ -444,10 +444,9 @@ bool variable_set(struct request *r, struct slice name, struct slice value)
     return b && b->set && b->set(r, value);
 }
 
-static void render_part(void *user, const struct conf_part *part,
-                        struct buf *out)
+void variable_part(struct request *r, const struct conf_part *part,
+                   struct buf *out)
 {
-    struct request *r = user;
     unsigned g = (unsigned)part->index;
     if (part->kind == CONF_VARIABLE && part->index >= 0) {
         add(out, r->variables[part->index]);
@@ -457,6 +456,12 @@ static void render_part(void *user, const struct conf_part *part,
         buf_add(out, SLICE_OF(r->captured.data + r->ovector[2 * g],
                               r->ovector[2 * g + 1] - r->ovector[2 * g]));
     }
+}
+
+static void render_part(void *user, const struct conf_part *part,
+                        struct buf *out)
+{
+    variable_part(user, part, out);
 }
 
 void variable_render(struct request *r, const struct conf_template *t,

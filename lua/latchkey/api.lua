@@ -110,6 +110,10 @@ local function read(policy, request)
   if fault then return nil, "bad_request", fault end
   repair(args)
   request.body, request.device = body, args.device
+  if policy.on_login or policy.on_phone then
+    request.ip = ngx.var.remote_addr
+    request.headers = ngx.req.get_headers()
+  end
   return args
 end
 
@@ -134,8 +138,6 @@ end
 local function do_login(policy, request, args)
   local fault = args.encryptedData and phone.malformed(args)
   if fault then return nil, "data_malformed", fault end
-  request.ip = ngx.var.remote_addr
-  request.headers = ngx.req.get_headers()
   local outcome = login.exchange(policy, args, request)
   if outcome.reason then return nil, outcome.reason, outcome.msg end
   local number, reason, msg = phone_of_login(policy, request,
@@ -170,7 +172,6 @@ local function post_phone(policy, request)
   end
   local record, key = authenticate(policy, request)
   if not record then return nil, key end
-  request.ip = ngx.var.remote_addr
   return phone.number(policy, record, key, args, request)
 end
 

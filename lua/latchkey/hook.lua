@@ -4,6 +4,8 @@
 -- session {claims}, request {ip, headers, body, device}, reply,
 -- deny(self, why, msg).
 
+local cjson = require "cjson.safe"
+
 local ngx = ngx
 
 local hook = {}
@@ -16,7 +18,15 @@ function Context:deny(why, msg)
   self.denied = { why = tostring(why or "denied"), msg = msg }
 end
 
--- The ctx for a user and a session record.
+local function copy(value)
+  if type(value) ~= "table" then return value end
+  local out = {}
+  for k, v in pairs(value) do out[k] = copy(v) end
+  return out
+end
+
+-- The ctx for a user and a session record.  attrs and claims are copies:
+-- whoever calls the hook takes them back where it agreed.
 function hook.context(policy, user, record, request)
   return setmetatable({
     app = policy.name,
@@ -26,11 +36,14 @@ function hook.context(policy, user, record, request)
       openid = user.openid,
       unionid = user.unionid,
       phone = user.phone,
-      attrs = user.attrs,
+      attrs = copy(user.attrs),
       created = user.created,
     },
-    session = { claims = record.claims },
-    request = request,
+    session = { claims = copy(record.claims) },
+    request = {
+      id = request.id, ip = request.ip, headers = request.headers,
+      body = request.body, device = request.device,
+    },
     reply = {},
   }, Context)
 end
@@ -53,6 +66,31 @@ function hook.call(policy, name, ctx, ...)
     return nil, "denied", ctx.denied.msg
   end
   return true, result
+end
+
+-- What differs between attrs before and after a hook, by name; `gone` for
+-- what it took out.
+local gone = {}
+
+function hook.changes(before, after)
+  local changes = {}
+  for name, value in pairs(after) do
+    if cjson.encode(before[name]) ~= cjson.encode(value) then
+      changes[name] = value
+    end
+  end
+  for name in pairs(before) do
+    if after[name] == nil then changes[name] = gone end
+  end
+  return changes
+end
+
+-- Does the same to attrs, perhaps fresher ones.
+function hook.apply(attrs, changes)
+  for name, value in pairs(changes) do
+    if value == gone then value = nil end
+    attrs[name] = value
+  end
 end
 
 return hook

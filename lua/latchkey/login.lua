@@ -53,42 +53,17 @@ local function call_platform(policy, args, request)
   return nil, reason
 end
 
--- What the hook changed in attrs, to be done again on fresher ones.
-local function changed_attrs(before, after)
-  local old, changed = cjson.decode(before), {}
-  for name, value in pairs(after) do
-    if cjson.encode(old[name]) ~= cjson.encode(value) then
-      changed[name] = value
-    end
-  end
-  for name in pairs(old) do
-    if after[name] == nil then changed[name] = cjson.null end
-  end
-  return changed
-end
-
-local function apply_attrs(attrs, changed)
-  for name, value in pairs(changed) do
-    attrs[name] = value ~= cjson.null and value or nil
-  end
-end
-
--- on_login once per code; where the store made us begin anew, only its
--- changes are applied.
+-- on_login once per code; where the store made us begin anew, only what it
+-- changed is done again.
 local function run_hook(policy, state, user, record, request)
-  local ctx = state.ctx
-  if ctx then
-    apply_attrs(user.attrs, state.changed)
-    record.claims = ctx.session.claims
-    return true
+  if not state.ctx then
+    local ctx = hook.context(policy, user, record, request)
+    local ok, reason, msg = hook.call(policy, "on_login", ctx)
+    if not ok then return nil, reason, msg end
+    state.ctx, state.changes = ctx, hook.changes(user.attrs, ctx.user.attrs)
   end
-  ctx = hook.context(policy, user, record, request)
-  local before = cjson.encode(user.attrs)
-  local ok, reason, msg = hook.call(policy, "on_login", ctx)
-  if not ok then return nil, reason, msg end
-  user.attrs = ctx.user.attrs
-  record.claims = ctx.session.claims
-  state.ctx, state.changed = ctx, changed_attrs(before, user.attrs)
+  hook.apply(user.attrs, state.changes)
+  record.claims = state.ctx.session.claims
   return true
 end
 

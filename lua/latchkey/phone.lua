@@ -9,7 +9,6 @@ local login = require "latchkey.login"
 local metrics = require "latchkey.metrics"
 local rescue = require "latchkey.rescue"
 local session = require "latchkey.session"
-local store = require "latchkey.store"
 
 local ngx = ngx
 
@@ -94,43 +93,49 @@ function phone.check_signature(policy, record, args, request)
   return refuse(policy, record, request, "signature_mismatch")
 end
 
--- Runs on_phone and keeps the number with the user.
-local function keep(policy, record, number, request)
-  local ctx, msg
-  local openid = identity.openid(record)
-  local ok, reason = identity.update(policy.name, openid, ngx.time(),
-    function(found)
-      if ctx and found.user.phone == number then return {} end
-      found.user.phone = number
-      if ctx then return {} end
-      ctx = hook.context(policy, found.user, record, request)
-      local fine, why, text = hook.call(policy, "on_phone", ctx)
-      msg = text
-      if not fine then return nil, why end
-      return {}
-    end)
-  return ok, reason, msg
+-- on_phone, once; then what it changed, on whatever user is stored by now.
+local function run_hook(policy, state, user, record, request)
+  if not state.ctx then
+    local ctx = hook.context(policy, user, record, request)
+    local ok, reason, msg = hook.call(policy, "on_phone", ctx)
+    if not ok then return nil, reason, msg end
+    state.ctx, state.changes = ctx, hook.changes(user.attrs, ctx.user.attrs)
+  end
+  hook.apply(user.attrs, state.changes)
+  return true
 end
 
--- A number that this session has not seen is kept with user and session.
+-- A number that this session has not shown is kept with user and session.
+-- -> the fields that on_phone adds to the answer; nil, reason, msg.
 local function remember(policy, record, key, number, request)
-  if record.phone == number then return true end
-  local ok, reason, msg = keep(policy, record, number, request)
+  if record.phone == number then return {} end
+  local state, msg = {}, nil
+  local ok, reason = identity.update(policy.name, identity.openid(record),
+    ngx.time(), function(found)
+      found.user.phone = number
+      local fine, why, text =
+        run_hook(policy, state, found.user, record, request)
+      msg = text
+      if not fine then return nil, why end
+      return { session.write(key, record, {
+        phone = number, claims = state.ctx.session.claims }) }
+    end)
   if not ok then return nil, reason, msg end
-  return store.commit { session.write(key, record, { phone = number }) }
+  return state.ctx.reply
 end
 
 local function number_of(policy, record, key, args, request, want)
   local object, reason, msg = phone.open(policy, record, args, request, want)
   if not object then return nil, reason, msg end
-  local ok, why, denied =
+  local more, why, denied =
     remember(policy, record, key, object.phoneNumber, request)
-  if not ok then return nil, why, denied end
-  return {
-    phoneNumber = object.phoneNumber,
-    purePhoneNumber = object.purePhoneNumber,
-    countryCode = object.countryCode,
-  }
+  if not more then return nil, why, denied end
+  local data = {}
+  for name, value in pairs(more) do data[name] = value end
+  data.phoneNumber = object.phoneNumber
+  data.purePhoneNumber = object.purePhoneNumber
+  data.countryCode = object.countryCode
+  return data
 end
 
 -- The phone number in args.encryptedData: {phoneNumber, purePhoneNumber,
