@@ -144,7 +144,7 @@ local function do_login(policy, request, args)
     { encryptedData = args.encryptedData, iv = args.iv,
       rawData = args.rawData, signature = args.signature }, outcome.token)
   if reason then return nil, reason, msg end
-  local data = login.data(policy, outcome, ngx.time())
+  local data = login.data(policy, outcome)
   data.phone = number
   return data
 end

@@ -218,12 +218,12 @@ function login.refresh_after(policy)
   return every > 0 and tostring(math.max(every, policy.refresh.min)) or "null"
 end
 
--- What a login's answer says of an outcome.
-function login.data(policy, outcome, now)
+-- What a login's answer says of an outcome: the same each time.
+function login.data(policy, outcome)
   local data = {}
   for name, value in pairs(outcome.reply or {}) do data[name] = value end
   data.token = outcome.token
-  data.expires_in = outcome.expires - now
+  data.expires_in = outcome.expires - outcome.at
   data.refresh_after = cjson.decode(login.refresh_after(policy))
   data.user_id = outcome.user_id
   data.openid = login.exposes(policy, "openid") and outcome.openid or nil
