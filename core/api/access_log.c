@@ -1,5 +1,5 @@
 /* access_log.c -- a request's line in the access log. */
-#include "api/request.h"
+#include "api/access_log.h"
 #include "base/log_file.h"
 #include "base/text.h"
 #include "conf/template.h"
@@ -37,10 +37,8 @@ static void add_value(struct buf *out, struct slice value,
 static void add_part(void *user, const struct conf_part *part, struct buf *out)
 {
     const struct line *line = user;
-    struct conf_part own = *part;
-    struct conf_template one = { .parts = &own, .count = 1 };
     struct buf value = { 0 };
-    variable_render(line->r, &one, &value);
+    variable_part(line->r, part, &value);
     add_value(out, buf_slice(&value), line->escape);
     buf_free(&value);
 }
