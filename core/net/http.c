@@ -178,6 +178,8 @@ static enum MHD_Result send_reply(struct http_request *r)
 static enum MHD_Result dispatch(struct http_request *r)
 {
     struct http_server *s = r->listen->server;
+    if (s->stopping)
+        return MHD_NO;
     r->dispatched = true;
     s->active++;
     http_conn_enter(r->conn, HTTP_BUSY, 0);

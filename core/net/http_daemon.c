@@ -199,6 +199,7 @@ static void stop_daemon(struct http_listen *l)
 
 void http_server_free(struct http_server *s)
 {
+    s->stopping = true;
     uv_prepare_stop(&s->prepare);
     for (struct http_listen *l = s->listens; l; l = l->next) {
         uv_poll_stop(&l->poll);

@@ -52,6 +52,7 @@ struct http_server {
     unsigned active;
     unsigned handles; /* not yet closed */
     bool draining;
+    bool stopping; /* nothing may be suspended any more */
 };
 
 /* http_conn.c */
