@@ -22,19 +22,50 @@ static size_t leading_blanks(struct slice s)
     return n;
 }
 
-/* request.head() -> method, path, request id, token or nil */
+/* "/v1/APP/CALL", or "/v1/CALL" for who asks about any app: the two parts;
+ * false where it is neither. */
+static bool split_path(struct slice uri, struct slice *app, struct slice *call)
+{
+    if (!slice_starts(uri, SLICE("/v1/")))
+        return false;
+    struct slice rest = slice_from(uri, strlen("/v1/"));
+    size_t slash = slice_find(rest, '/');
+    *app = (struct slice){ rest.data, slash };
+    *call = slice_from(rest, slash + 1);
+    return app->len && slice_find(*call, '/') == call->len;
+}
+
+/* The label of a call in the metrics; "other": whatever a client thought of. */
+static struct slice route_of(struct slice call)
+{
+    static const char *const known[] = { "login",   "phone",      "decrypt",
+                                         "session", "introspect", "verify" };
+    for (size_t i = 0; i < sizeof known / sizeof *known; i++)
+        if (slice_eq(call, slice_str(known[i])))
+            return slice_str(known[i]);
+    return SLICE("other");
+}
+
+/* request.head() -> request id, method, token or nil, app, call; app is nil
+ * where the path is not of the API's form, call is "" for /v1/APP. */
 static int f_head(lua_State *L)
 {
     struct request *r = api_request(L);
-    struct slice token = token_of(r);
-    vm_push(L, r->method);
-    vm_push(L, r->uri);
+    struct slice token = token_of(r), app, call;
     vm_push(L, request_id(r));
+    vm_push(L, r->method);
     if (token.len)
         vm_push(L, token);
     else
         lua_pushnil(L);
-    return 4;
+    if (!split_path(r->uri, &app, &call)) {
+        r->route = SLICE("other");
+        return 3;
+    }
+    r->route = route_of(call.len ? call : app);
+    vm_push(L, app);
+    vm_push(L, call);
+    return 5;
 }
 
 /* request.body(max) -> the body where it is UTF-8 and may be a JSON object;

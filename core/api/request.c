@@ -3,6 +3,7 @@
 #include "api/access_log.h"
 #include "base/clock.h"
 #include "base/log.h"
+#include "base/metrics.h"
 #include "base/uri.h"
 #include "conf/location.h"
 #include "conf/server.h"
@@ -336,6 +337,28 @@ static void on_gone(struct http_request *http, void *user)
         task_cancel(t);
 }
 
+static void measure(const struct request *r)
+{
+    static const char *const by_status[] = { "route", "status", NULL };
+    static const double bounds[] = { .001, .005, .01, .05, .1, .5, 1, 5, 10 };
+    static _Thread_local struct metric *requests, *seconds;
+    if (!requests) {
+        requests = metrics_counter("latchkey_http_requests_total",
+                                   "Requests of the API.", by_status);
+        seconds = metrics_histogram("latchkey_http_request_duration_seconds",
+                                    "How long they took.",
+                                    (const char *const[]){ "route", NULL },
+                                    bounds, sizeof bounds / sizeof *bounds);
+    }
+    char status[4] = { (char)('0' + r->status / 100 % 10),
+                       (char)('0' + r->status / 10 % 10),
+                       (char)('0' + r->status % 10), '\0' };
+    struct slice values[] = { r->route, { status, 3 } };
+    metric_add(requests, values, 1);
+    metric_observe(seconds, values,
+                   (double)(clock_msec() - r->http->started) / 1000);
+}
+
 static void on_end(struct http_request *http, void *user)
 {
     (void)user;
@@ -346,6 +369,8 @@ static void on_end(struct http_request *http, void *user)
         on_gone(http, user);
     r->status = http->status ? http->status : 499;
     access_log_write(r);
+    if (r->route.data)
+        measure(r);
     buf_free(&r->output);
     luaL_unref(r->api->vm->L, LUA_REGISTRYINDEX, r->ctx_ref);
     vm_release(r->api->vm);

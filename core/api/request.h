@@ -38,8 +38,8 @@ struct request {
     struct task *task; /* of the phase that runs */
     int exit_status;   /* ngx.exit's; -1: it was not called */
     int ctx_ref;       /* ngx.ctx in the registry */
-    unsigned hops;     /* internal redirects so far */
     bool internal;
+    struct slice route; /* of an API call, for the metrics; data NULL: none */
 };
 
 /* net/http's callbacks; user points to the worker's current struct api. */

@@ -136,7 +136,8 @@ end
 
 -- Serves the request.  Without the token nobody learns what there is.
 function admin.serve()
-  local method, uri, _, token = request.head()
+  local _, method, token = request.head()
+  local uri = ngx.var.uri
   if uri:match "^/admin/" and not server.is_admin(token) then
     return unauthorized()
   end

@@ -9,7 +9,6 @@ local check = require "latchkey.check"
 local hook = require "latchkey.hook"
 local keyring = require "latchkey.keyring"
 local login = require "latchkey.login"
-local metrics = require "latchkey.metrics"
 local phone = require "latchkey.phone"
 local reply = require "latchkey.reply"
 local req = require "latchkey.request"
@@ -18,18 +17,12 @@ local store = require "latchkey.store"
 
 local ngx = ngx
 local head, body_text = req.head, req.body
-local find, match = string.find, string.match
+local find, traceback = string.find, debug.traceback
 
 local BODY_MAX = 64 * 1024
 local CODE_MAX = 1024
 
 local api = {}
-
-local requests = metrics.counter("latchkey_http_requests_total",
-  "Requests of the API.", { "route", "status" })
-local seconds = metrics.histogram("latchkey_http_request_duration_seconds",
-  "How long they took.", { "route" },
-  { 0.001, 0.005, 0.01, 0.05, 0.1, 0.5, 1, 5, 10 })
 
 -- ---- reading a request ------------------------------------------------------
 
@@ -284,23 +277,17 @@ end
 
 -- Serves the request: /v1/{app}/{call}, /v1/introspect, /v1/verify.
 function api.serve()
-  local started = ngx.now()
-  local method, uri, id, token = head()
+  local id, method, token, name, call = head()
   local request = { id = id, method = method, token = token }
-  local name, call = match(uri, "^/v1/([^/]+)/?([^/]*)$")
-  local ok, status
-  if call == "" and (name == "introspect" or name == "verify") then
-    call = name
-    ok, status = xpcall(backend[name], debug.traceback, request)
+  local ok, why
+  if call == "" and backend.calls[name] then
+    ok, why = xpcall(backend.calls[name], traceback, request)
   elseif name then
-    ok, status = xpcall(dispatch, debug.traceback, request, name, call)
+    ok, why = xpcall(dispatch, traceback, request, name, call)
   else
-    ok, status = true, reply.refuse(request.id, "not_found")
+    ok = reply.refuse(id, "not_found")
   end
-  if not ok then status = failed(request, status) end
-  local route = (routes[call] or backend[call]) and call or "other"
-  requests:add(1, route, status)
-  seconds:observe(ngx.now() - started, route)
+  if not ok then failed(request, why) end
 end
 
 return api

@@ -76,4 +76,7 @@ function backend.session_keys(policy, record)
   return keys
 end
 
+-- What is asked as /v1/NAME, without an app.
+backend.calls = { introspect = backend.introspect, verify = backend.verify }
+
 return backend
