@@ -123,6 +123,14 @@ class Makers:
             raise faults[0]
 
 
+@pytest.fixture(scope="module")
+def servers(sandbox, tmp_path_factory):
+    """Makes servers for all tests of a file."""
+    makers = Makers(sandbox, tmp_path_factory)
+    yield makers
+    makers.stop()
+
+
 @pytest.fixture
 def server(sandbox, tmp_path_factory):
     """Makes servers for one test: server(apps={…}, http="…") -> Server."""
@@ -132,19 +140,16 @@ def server(sandbox, tmp_path_factory):
 
 
 @pytest.fixture(scope="module")
-def shop(sandbox, tmp_path_factory):
+def shop(servers):
     """One running server with the demo apps for all tests of a file."""
-    makers = Makers(sandbox, tmp_path_factory)
     unlimited = {name: re.sub(
         r"\n}\s*$", "\n  limit = { login = 0, phone = 0, failed = 0, "
-        "address = 0 },\n}\n", text) for name, text in makers.demos().items()}
-    server = makers(apps=unlimited,
-                    http="latchkey_service_key file:service.key;", start=False)
-    (server.folder / "service.key").write_text("service-key-of-the-tests\n")
-    server.secrets.add("service-key-of-the-tests")
-    server.start()
-    yield server
-    makers.stop()
+        "address = 0 },\n}\n", text) for name, text in servers.demos().items()}
+    shop = servers(apps=unlimited, start=False,
+                   http="latchkey_service_key file:service.key;")
+    (shop.folder / "service.key").write_text("service-key-of-the-tests\n")
+    shop.secrets.add("service-key-of-the-tests")
+    return shop.start()
 
 
 @pytest.fixture

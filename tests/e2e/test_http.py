@@ -146,20 +146,16 @@ location /phases {
 
 
 @pytest.fixture(name="web", scope="module")
-def fixture_web(sandbox, tmp_path_factory):
-    from conftest import Makers
-    makers = Makers(sandbox, tmp_path_factory)
-    server = makers(server=BLOCKS, start=False,
-                    http="client_header_timeout 1s; client_body_timeout 1s; "
-                         "keepalive_timeout 20s;")
-    files = server.folder / "files"
+def fixture_web(servers):
+    web = servers(server=BLOCKS, start=False,
+                  http="client_header_timeout 1s; client_body_timeout 1s; "
+                       "keepalive_timeout 20s;")
+    files = web.folder / "files"
     (files / "root").mkdir(parents=True)
     (files / "a.txt").write_text("a file\n")
     (files / "b.html").write_text("<p>")
     (files / "root/page.html").write_text("an index\n")
-    server.start()
-    yield server
-    makers.stop()
+    return web.start()
 
 
 @pytest.fixture(name="client")

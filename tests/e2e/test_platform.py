@@ -20,13 +20,10 @@ CONFIG = (500, "misconfigured", "none")
 
 
 @pytest.fixture(name="hasty", scope="module")
-def fixture_hasty(sandbox, tmp_path_factory):
+def fixture_hasty(servers):
     """A server whose apps wait for a platform for a second."""
-    from conftest import Makers
-    makers = Makers(sandbox, tmp_path_factory)
-    yield makers({name: makers.policy('timeout = 1', name)
-                  for name in ("wechat", "douyin")})
-    makers.stop()
+    return servers({name: servers.policy("timeout = 1", name)
+                    for name in ("wechat", "douyin")})
 
 
 @pytest.fixture(name="client")

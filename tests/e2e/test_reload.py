@@ -82,18 +82,15 @@ BROKEN = {
 
 
 @pytest.fixture(name="edited", scope="module")
-def fixture_edited(sandbox, tmp_path_factory):
+def fixture_edited(servers):
     """A server whose policy "shop" the tests break and mend."""
-    from conftest import Makers
-    makers = Makers(sandbox, tmp_path_factory)
-    yield makers({"shop": makers.policy()}), makers
-    makers.stop()
+    return servers({"shop": servers.policy()})
 
 
 @pytest.mark.parametrize("fields, told", BROKEN.values(), ids=BROKEN)
-def test_what_does_not_load_changes_nothing_and_is_told(phone, edited, fields,
-                                                        told):
-    shop, server = edited
+def test_what_does_not_load_changes_nothing_and_is_told(
+        phone, edited, servers, fields, told):
+    shop, server = edited, servers
     user = phone(shop, app="shop")
     write(shop, server.policy(HELLO.format("good")))
     until(lambda: greeting(user) == "good", "the good policy")
