@@ -68,11 +68,11 @@ function hook.call(policy, name, ctx, ...)
   return true, result
 end
 
--- What differs between attrs before and after a hook, by name; `gone` for
--- what it took out.
 local gone = {}
 
-function hook.changes(before, after)
+-- What differs between attrs before and after a hook, by name; `gone` for
+-- what it took out.
+local function changes_of(before, after)
   local changes = {}
   for name, value in pairs(after) do
     if cjson.encode(before[name]) ~= cjson.encode(value) then
@@ -85,12 +85,21 @@ function hook.changes(before, after)
   return changes
 end
 
--- Does the same to attrs, perhaps fresher ones.
-function hook.apply(attrs, changes)
-  for name, value in pairs(changes) do
-    if value == gone then value = nil end
-    attrs[name] = value
+-- Inside identity.update, which may begin anew on a fresher user: calls the
+-- hook the first time only (state: {} at first, then it has the ctx), and does
+-- to user.attrs what it did.  -> true; nil, reason, msg.  May wait.
+function hook.once(policy, name, state, user, record, request)
+  if not state.ctx then
+    local ctx = hook.context(policy, user, record, request)
+    local ok, reason, msg = hook.call(policy, name, ctx)
+    if not ok then return nil, reason, msg end
+    state.ctx, state.changes = ctx, changes_of(user.attrs, ctx.user.attrs)
   end
+  for field, value in pairs(state.changes) do
+    if value == gone then value = nil end
+    user.attrs[field] = value
+  end
+  return true
 end
 
 return hook

@@ -53,20 +53,6 @@ local function call_platform(policy, args, request)
   return nil, reason
 end
 
--- on_login once per code; where the store made us begin anew, only what it
--- changed is done again.
-local function run_hook(policy, state, user, record, request)
-  if not state.ctx then
-    local ctx = hook.context(policy, user, record, request)
-    local ok, reason, msg = hook.call(policy, "on_login", ctx)
-    if not ok then return nil, reason, msg end
-    state.ctx, state.changes = ctx, hook.changes(user.attrs, ctx.user.attrs)
-  end
-  hook.apply(user.attrs, state.changes)
-  record.claims = state.ctx.session.claims
-  return true
-end
-
 -- The list of sessions with the new one; the writes that end the oldest.
 local function place_session(policy, user, key, now)
   local kept, writes = {}, {}
@@ -125,18 +111,19 @@ local function settle(policy, args, request, answer)
     note_answer(policy, found, answer, now)
     local token, record, key = session.new(policy, found, now)
     if not token then return nil, "store_unavailable" end
-    local ok, reason, msg = run_hook(policy, state, user, record, request)
+    local ok, reason, msg =
+      hook.once(policy, "on_login", state, user, record, request)
     if not ok then
       outcome = { reason = reason, msg = msg }
       return nil, reason
     end
-    record.claims = record.claims or {}
+    record.claims = state.ctx.session.claims or {}
     local writes = place_session(policy, user, key, now)
     outcome = {
       token = token, session = key, at = now, expires = record.expires,
       user_id = user.id, openid = answer.openid, unionid = user.unionid,
       anonymous_openid = answer.anonymous_openid, new_user = found.is_new,
-      reply = next(state.ctx and state.ctx.reply or {}) and state.ctx.reply,
+      reply = state.ctx.reply,
     }
     writes[#writes + 1] = session.write(key, record)
     writes[#writes + 1] = keep_outcome(policy, args, outcome, now)

@@ -93,18 +93,6 @@ function phone.check_signature(policy, record, args, request)
   return refuse(policy, record, request, "signature_mismatch")
 end
 
--- on_phone, once; then what it changed, on whatever user is stored by now.
-local function run_hook(policy, state, user, record, request)
-  if not state.ctx then
-    local ctx = hook.context(policy, user, record, request)
-    local ok, reason, msg = hook.call(policy, "on_phone", ctx)
-    if not ok then return nil, reason, msg end
-    state.ctx, state.changes = ctx, hook.changes(user.attrs, ctx.user.attrs)
-  end
-  hook.apply(user.attrs, state.changes)
-  return true
-end
-
 -- A number that this session has not shown is kept with user and session.
 -- -> the fields that on_phone adds to the answer; nil, reason, msg.
 local function remember(policy, record, key, number, request)
@@ -114,7 +102,7 @@ local function remember(policy, record, key, number, request)
     ngx.time(), function(found)
       found.user.phone = number
       local fine, why, text =
-        run_hook(policy, state, found.user, record, request)
+        hook.once(policy, "on_phone", state, found.user, record, request)
       msg = text
       if not fine then return nil, why end
       return { session.write(key, record, {
