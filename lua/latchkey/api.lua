@@ -13,7 +13,6 @@ local phone = require "latchkey.phone"
 local reply = require "latchkey.reply"
 local req = require "latchkey.request"
 local session = require "latchkey.session"
-local store = require "latchkey.store"
 
 local ngx = ngx
 local head, body_text = req.head, req.body
@@ -210,11 +209,9 @@ local function delete_session(policy, request)
   if ngx.var.arg_all == "1" then keys = backend.session_keys(policy, record) end
   local revoked = 0
   for _, k in ipairs(keys) do
-    local write = session.ending(k, "revoked")
-    local ok, why = true, nil
-    if write then ok, why = store.commit { write } end
-    if not ok and why ~= "conflict" then return nil, why end
-    revoked = revoked + (write and 1 or 0)
+    local done, why = session.revoke(k)
+    if done == nil then return nil, why end
+    if done then revoked = revoked + 1 end
   end
   return { revoked = revoked }
 end

@@ -54,10 +54,15 @@ local function line_of(text, path)
   return newlines + 1
 end
 
+-- Lua quotes the source where it does not parse, and that may be a secret.
+local function without_source(message)
+  return (message:gsub(" near '.*$", ""))
+end
+
 -- The whole policy that text says, or raises "PATH:LINE: why".
 local function load_policy(path, text)
   local chunk, why = loadstring(text, "@" .. path)
-  if not chunk then error(why, 0) end
+  if not chunk then error(without_source(why), 0) end
   local raw = chunk()
   if getmetatable(raw) ~= Policy then
     error(("%s:1: a policy must return app { ... }"):format(path), 0)

@@ -19,6 +19,8 @@ local store = require "latchkey.store"
 
 local ngx = ngx
 
+local ENDED_AT_ONCE = 8 -- sessions; one commit takes 16 writes
+
 local login = {}
 
 local logins = metrics.counter("latchkey_logins_total", "Logins by result.",
@@ -53,20 +55,30 @@ local function call_platform(policy, args, request)
   return nil, reason
 end
 
--- The list of sessions with the new one; the writes that end the oldest.
-local function place_session(policy, user, key, now)
-  local kept, writes = {}, {}
-  for _, s in ipairs(user.sessions) do
+-- The user's sessions that can still be good.
+local function living(policy, list, now)
+  local kept = {}
+  for _, s in ipairs(list) do
     if s.created + policy.session.ttl > now then kept[#kept + 1] = s end
   end
-  while #kept >= policy.session.max do
-    local oldest = table.remove(kept, 1)
-    if #writes < 8 then
-      writes[#writes + 1] = session.ending(oldest.key, "replaced")
-    end
+  if #kept < policy.session.max then return kept end
+  local good = {}
+  for _, s in ipairs(kept) do
+    if session.lives(s.key) then good[#good + 1] = s end
   end
-  kept[#kept + 1] = { key = key, created = now }
-  user.sessions = kept
+  return good
+end
+
+-- Puts the new session into the user's list; the writes that end the oldest.
+-- Where very many are over the limit, the next logins end the rest.
+local function place_session(policy, user, key, now)
+  local list, writes = living(policy, user.sessions, now), {}
+  while #list >= policy.session.max and #writes < ENDED_AT_ONCE do
+    local oldest = table.remove(list, 1)
+    writes[#writes + 1] = session.change(oldest.key, { ended = "replaced" })
+  end
+  list[#list + 1] = { key = key, created = now }
+  user.sessions = list
   return writes
 end
 
@@ -122,9 +134,10 @@ local function settle(policy, args, request, answer)
     outcome = {
       token = token, session = key, at = now, expires = record.expires,
       user_id = user.id, openid = answer.openid, unionid = user.unionid,
-      anonymous_openid = answer.anonymous_openid, new_user = found.is_new,
+      anonymous_openid = answer.anonymous_openid, new_user = not user.seen,
       reply = state.ctx.reply,
     }
+    user.seen = true
     writes[#writes + 1] = session.write(key, record)
     writes[#writes + 1] = keep_outcome(policy, args, outcome, now)
     return writes
@@ -134,7 +147,21 @@ local function settle(policy, args, request, answer)
   return outcome and outcome.reason and outcome or { reason = reason }
 end
 
-local final = { code_invalid = true, code_used = true }
+-- What the same code will hear again: failures that cannot change.  A code
+-- that is spent, but led to nothing, is not good any more.
+local lasting = {
+  code_invalid = "code_invalid", code_used = "code_used", denied = "denied",
+  policy_error = "code_invalid", store_unavailable = "code_invalid",
+}
+
+local function keep_failure(policy, args, outcome)
+  local reason = lasting[outcome.reason]
+  if reason then
+    local now = ngx.time()
+    store.commit { keep_outcome(policy, args,
+      { reason = reason, msg = outcome.msg, at = now }, now) }
+  end
+end
 
 local function run(policy, args, request)
   local answer, reason = call_platform(policy, args, request)
@@ -144,11 +171,9 @@ local function run(policy, args, request)
   elseif answer then
     outcome = settle(policy, args, request, answer)
   else
-    outcome = { reason = reason, at = ngx.time() }
-    if final[reason] and policy.code.replay > 0 then
-      store.commit { keep_outcome(policy, args, outcome, ngx.time()) }
-    end
+    outcome = { reason = reason }
   end
+  if outcome.reason then keep_failure(policy, args, outcome) end
   logins:add(1, policy.name, policy.platform,
     outcome.reason and "refused" or "ok", outcome.reason or "")
   return cjson.encode(outcome)
@@ -184,7 +209,11 @@ function login.exchange(policy, args, request)
   if outcome then return outcome end
   local text, why = flight.once("login\0" .. code_key(policy, args),
     run, policy, args, request)
-  if text then return cjson.decode(text) end
+  outcome = text and cjson.decode(text)
+  if outcome and outcome.key_only and not args.key_only then
+    return { reason = "code_invalid" } -- a phone request has spent it
+  end
+  if outcome then return outcome end
   ngx.log(ngx.ERR, "login aborted: request_id=", request.id, " app=",
     policy.name, " reason=policy_error: ", why)
   return { reason = "policy_error" }

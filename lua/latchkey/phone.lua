@@ -54,10 +54,14 @@ end
 
 local no_key = { no_key = true, key_stale = true }
 
--- The login code that came along may bring the key.
-local function try_code(policy, record, args, request, want)
+local spent = { code_invalid = true, code_used = true }
+
+-- The login code that came along may bring the key.  One that is refused says
+-- no more about the data than that no key opens it: cause stays.
+local function try_code(policy, record, args, request, want, cause)
   local outcome = login.exchange(policy,
     { code = args.code, key_only = true }, request)
+  if spent[outcome.reason] then return nil, cause end
   if outcome.reason then return nil, nil, outcome.reason end
   if outcome.openid ~= record.openid then return nil, "wrong_user" end
   return try_ring(policy, record, args, want)
@@ -70,7 +74,8 @@ end
 function phone.open(policy, record, args, request, want)
   local object, cause, fault = try_ring(policy, record, args, want)
   if no_key[cause] and args.code and not want.quiet then
-    object, cause, fault = try_code(policy, record, args, request, want)
+    object, cause, fault = try_code(policy, record, args, request,
+      want, cause)
   end
   if object then
     opened:add(1, policy.name, "ok", "", tostring(cause))
@@ -105,8 +110,10 @@ local function remember(policy, record, key, number, request)
         hook.once(policy, "on_phone", state, found.user, record, request)
       msg = text
       if not fine then return nil, why end
-      return { session.write(key, record, {
-        phone = number, claims = state.ctx.session.claims }) }
+      local write, ended = session.change(key, {
+        phone = number, claims = state.ctx.session.claims })
+      if not write then return nil, ended end
+      return { write }
     end)
   if not ok then return nil, reason, msg end
   return state.ctx.reply

@@ -16,6 +16,7 @@ local decode, encode = cjson.decode, cjson.encode
 
 local KEPT = 7 * 86400 -- seconds that an ended session is remembered
 local TOUCH = 10       -- an idle life is written anew by tenths
+local TRIES = 20       -- where others change the same session
 
 local session = {}
 
@@ -112,14 +113,39 @@ function session.find_any(apps, text, now)
   return record, policy
 end
 
--- The write that ends the session under a key: how is "revoked" or
--- "replaced".  Nil where it is not stored any more.
-function session.ending(key, how)
+-- The write that changes fields of the session under a key, if nobody else
+-- does meanwhile.  -> write; nil, reason: it is over.  May wait.
+function session.change(key, changes)
   local record, version = records:get(key)
-  if not record or record.ended then return nil end
-  local w = session.write(key, record, { ended = how })
-  w.expect = version
-  return w
+  if not record then
+    return nil, version == "not found" and "token_invalid" or version
+  end
+  if record.ended then return nil, "token_" .. record.ended end
+  local write = session.write(key, record, changes)
+  write.expect = version
+  return write
+end
+
+-- Whether the session under a key has not been ended.  May wait.
+function session.lives(key)
+  local record = records:get(key)
+  return record ~= nil and not record.ended
+end
+
+-- Ends the session under a key for good.  -> true, or false where it was over
+-- already; nil, "store_unavailable".  Waits.
+function session.revoke(key)
+  for _ = 1, TRIES do
+    local write, why = session.change(key, { ended = "revoked" })
+    if not write then
+      if why == "store_unavailable" then return nil, why end
+      return false
+    end
+    local ok, failed = store.commit { write }
+    if ok then return true end
+    if failed ~= "conflict" then return nil, failed end
+  end
+  return nil, "store_unavailable"
 end
 
 return session
