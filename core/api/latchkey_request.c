@@ -46,13 +46,12 @@ static struct slice route_of(struct slice call)
     return SLICE("other");
 }
 
-/* request.head() -> request id, method, token or nil, app, call; app is nil
- * where the path is not of the API's form, call is "" for /v1/APP. */
+/* request.head() -> method, token or nil, app, call; app is nil where the path
+ * is not of the API's form, call is "" for /v1/APP. */
 static int f_head(lua_State *L)
 {
     struct request *r = api_request(L);
     struct slice token = token_of(r), app, call;
-    vm_push(L, request_id(r));
     vm_push(L, r->method);
     if (token.len)
         vm_push(L, token);
@@ -60,12 +59,12 @@ static int f_head(lua_State *L)
         lua_pushnil(L);
     if (!split_path(r->uri, &app, &call)) {
         r->route = SLICE("other");
-        return 3;
+        return 2;
     }
     r->route = route_of(call.len ? call : app);
     vm_push(L, app);
     vm_push(L, call);
-    return 5;
+    return 4;
 }
 
 /* request.body(max) -> the body where it is UTF-8 and may be a JSON object;
@@ -93,16 +92,8 @@ static int f_body(lua_State *L)
     return 1;
 }
 
-/* request.answer(status, id, part, ...): JSON that nobody stores.  The parts
- * are joined here: bodies that differ in their id only would all be hashed
- * alike as Lua strings, and each be compared with all that came before. */
-static int f_answer(lua_State *L)
+static void begin_answer(struct request *r, int status, struct slice id)
 {
-    int status = (int)luaL_checkinteger(L, 1), top = lua_gettop(L);
-    struct slice id = vm_check_slice(L, 2);
-    struct request *r = api_request(L);
-    for (int i = 3; i <= top; i++)
-        luaL_checkstring(L, i);
     r->status = status;
     request_set_header(r, SLICE("Content-Type"),
                        SLICE("application/json; charset=utf-8"), true);
@@ -110,18 +101,52 @@ static int f_answer(lua_State *L)
     request_set_header(r, SLICE("X-Request-Id"), id, true);
     request_set_header(r, SLICE("Content-Length"), SLICE("0"), true);
     buf_clear(&r->output);
-    for (int i = 3; i <= top; i++)
-        buf_add(&r->output, vm_slice(L, i));
     r->headers_sent = true;
+}
+
+/* request.answer(status, part, ...): the parts of a JSON object that lacks
+ * its end; the request's id and the end are put behind them.  A whole body
+ * would be one more string that Lua makes but once. */
+static int f_answer(lua_State *L)
+{
+    int status = (int)luaL_checkinteger(L, 1), top = lua_gettop(L);
+    for (int i = 2; i <= top; i++)
+        luaL_checkstring(L, i);
+    struct request *r = api_request(L);
+    struct slice id = request_id(r);
+    begin_answer(r, status, id);
+    for (int i = 2; i <= top; i++)
+        buf_add(&r->output, vm_slice(L, i));
+    buf_add(&r->output, SLICE(",\"request_id\":\""));
+    buf_add(&r->output, id);
+    buf_add(&r->output, SLICE("\"}"));
     return 0;
+}
+
+/* request.raw(status, body): JSON as it is. */
+static int f_raw(lua_State *L)
+{
+    int status = (int)luaL_checkinteger(L, 1);
+    struct slice body = vm_check_slice(L, 2);
+    struct request *r = api_request(L);
+    begin_answer(r, status, request_id(r));
+    buf_add(&r->output, body);
+    return 0;
+}
+
+/* request.id() -> the id that answer and log lines carry */
+static int f_id(lua_State *L)
+{
+    vm_push(L, request_id(api_request(L)));
+    return 1;
 }
 
 void latchkey_request_open(struct vm *vm, lua_State *L)
 {
-    static const luaL_Reg funcs[] = { { "head", f_head },
-                                      { "body", f_body },
-                                      { "answer", f_answer },
-                                      { NULL, NULL } };
+    static const luaL_Reg funcs[] = {
+        { "head", f_head },     { "body", f_body }, { "id", f_id },
+        { "answer", f_answer }, { "raw", f_raw },   { NULL, NULL }
+    };
     (void)L;
     api_preload(vm, "latchkey.request", funcs);
 }

@@ -65,15 +65,17 @@ static bool is_sane(struct slice id)
 struct slice request_id(struct request *r)
 {
     static _Thread_local uint64_t start, count;
-    struct slice id = request_header(r, SLICE("X-Request-Id"));
-    if (is_sane(id))
-        return id;
+    if (r->id.data)
+        return r->id;
+    r->id = request_header(r, SLICE("X-Request-Id"));
+    if (is_sane(r->id))
+        return r->id;
     if (!start)
         secret_random(&start, sizeof start);
     char *text = arena_printf(&r->http->arena, "%016llx%08llx",
                               (unsigned long long)start,
                               (unsigned long long)++count & 0xffffffff);
-    return text ? slice_str(text) : SLICE("none");
+    return r->id = text ? slice_str(text) : SLICE("none");
 }
 
 /* ---- phases ------------------------------------------------------------- */

@@ -39,6 +39,7 @@ struct request {
     int exit_status;   /* ngx.exit's; -1: it was not called */
     int ctx_ref;       /* ngx.ctx in the registry */
     bool internal;
+    struct slice id;    /* of answers and log lines, once it was asked for */
     struct slice route; /* of an API call, for the metrics; data NULL: none */
 };
 

@@ -3,6 +3,7 @@
 #include "base/clock.h"
 #include "crypto/seal.h"
 #include "crypto/secret.h"
+#include "store/changes.h"
 #include "store/record.h"
 #include "store/writer.h"
 #include <stdatomic.h>
@@ -16,6 +17,7 @@ struct store {
     void *db;
     struct writer *writer;
     struct seal_keys *keys;
+    struct changes changes;
 };
 
 struct store_conn {
@@ -193,9 +195,9 @@ static enum err open_value(struct store_conn *conn, struct store_read *read,
         return err_set(ERR_STORE, "store: a record is of an unknown format");
     if (record_expired(head, (uint64_t)clock_now()))
         return ERR_NOT_FOUND;
-    read->version = head.version;
-    read->expires = head.expires;
-    read->same = read->known && read->known == head.version;
+    read->same = read->mark.version == head.version;
+    read->mark.version = head.version;
+    read->mark.expires = head.expires;
     if (read->same)
         return OK;
     if (read->value.cap < record.len)
@@ -210,6 +212,20 @@ static enum err open_value(struct store_conn *conn, struct store_read *read,
     return e;
 }
 
+/* Whether nothing was written near the key since it was read.  If not, the
+ * mark is made to count from now. */
+static bool mark_stands(const struct changes *changes, struct store_read *read)
+{
+    struct store_mark *m = &read->mark;
+    if (!m->version)
+        m->bucket = changes_bucket(read->key);
+    uint32_t count = changes_count(changes, m->bucket);
+    bool stands = m->version && m->count == count &&
+                  (!m->expires || (uint64_t)clock_now() < m->expires);
+    m->count = count;
+    return stands;
+}
+
 enum err store_get(struct store_conn *conn, struct store_read *read)
 {
     struct slice record;
@@ -220,6 +236,9 @@ enum err store_get(struct store_conn *conn, struct store_read *read)
         return read->result =
                    err_set(ERR_INVALID, "store: a key has 1 to %d bytes",
                            STORE_KEY_MAX);
+    read->same = mark_stands(&conn->store->changes, read);
+    if (read->same)
+        return read->result = OK;
     read->result = conn->store->engine->get(conn->reader, read->key, &record);
     if (!read->result) {
         read->result = open_value(conn, read, record);
@@ -290,7 +309,7 @@ enum err store_open(struct store **out, const char *url, struct seal_keys *keys)
     s->keys = seal_keys_ref(keys);
     enum err e = engine->open(&s->db, url + scheme.len + 1);
     if (!e)
-        e = writer_start(&s->writer, engine, s->db);
+        e = writer_start(&s->writer, engine, s->db, &s->changes);
     if (e) {
         unref(s);
         return e;

@@ -19,14 +19,20 @@ struct seal_keys;
 struct store;
 struct store_conn;
 
+/* What was read of a key, for asking later whether it is still that. */
+struct store_mark {
+    uint64_t version;       /* never 0 where something was read */
+    uint64_t expires;       /* unix seconds, 0: never */
+    uint32_t bucket, count; /* changes.h */
+};
+
 struct store_read {
     struct slice key; /* lives until the answer */
-    uint64_t known;   /* a version that the caller holds already, or 0 */
-    bool same;        /* OK: it still is that one, and value is empty */
+    /* What an earlier read of the key gave, or zeroed; always filled. */
+    struct store_mark mark;
+    bool same; /* OK: it still is what mark said, and value is empty */
     /* The caller's, emptied before it is filled; buf_wipe it in the end. */
     struct buf value;
-    uint64_t version; /* never 0 */
-    uint64_t expires; /* unix seconds, 0: never */
     enum err result;
     void (*on_done)(struct store_read *read); /* only after PENDING */
     void *user;

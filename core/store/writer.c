@@ -2,6 +2,7 @@
 #include "store/writer.h"
 #include "base/clock.h"
 #include "base/log.h"
+#include "store/changes.h"
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -16,6 +17,7 @@ enum {
 struct writer {
     const struct store_engine *engine;
     void *db;
+    struct changes *changes;
     pthread_t thread;
 
     pthread_mutex_t lock; /* of what follows */
@@ -127,6 +129,8 @@ static void answer(struct writer *w, struct message *batch, unsigned n)
     while (batch) {
         struct store_commit *set = (struct store_commit *)batch;
         batch = batch->next;
+        for (unsigned i = 0; i < set->count; i++)
+            changes_note(w->changes, set->writes[i].key);
         mailbox_post(set->reply, &set->message); /* gone from here on */
     }
     pthread_mutex_lock(&w->lock);
@@ -179,13 +183,14 @@ static void *run(void *arg)
 }
 
 enum err writer_start(struct writer **out, const struct store_engine *engine,
-                      void *db)
+                      void *db, struct changes *changes)
 {
     struct writer *w = calloc(1, sizeof *w);
     if (!w)
         return err_set(ERR_NOMEM, "no memory");
     w->engine = engine;
     w->db = db;
+    w->changes = changes;
     w->last = &w->first;
     w->swept_at = clock_ticks();
     pthread_condattr_t monotonic;

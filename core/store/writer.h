@@ -5,9 +5,11 @@
 
 struct writer;
 
-/* engine and db outlive the writer. */
+struct changes;
+
+/* engine, db and changes outlive the writer. */
 enum err writer_start(struct writer **out, const struct store_engine *engine,
-                      void *db);
+                      void *db, struct changes *changes);
 
 /* Any thread.  set comes back through reply with its result, as the message
  * that it is.  False: the writer has stopped, and set is the caller's. */

@@ -136,7 +136,7 @@ end
 
 -- Serves the request.  Without the token nobody learns what there is.
 function admin.serve()
-  local _, method, token = request.head()
+  local method, token = request.head()
   local uri = ngx.var.uri
   if uri:match "^/admin/" and not server.is_admin(token) then
     return unauthorized()

@@ -101,6 +101,7 @@ local function read(policy, request)
   fault = fault or args_fault(policy, args)
   if fault then return nil, "bad_request", fault end
   repair(args)
+  request.id = req.id()
   request.body, request.device = body, args.device
   if policy.on_login or policy.on_phone then
     request.ip = ngx.var.remote_addr
@@ -195,7 +196,6 @@ local function post_session(policy, request)
   end
   local record, why = authenticate(policy, request)
   if not record then return nil, why end
-  request.body = body
   local ok, failed = check.client_said(policy, record, body.check)
   if not ok then return nil, failed end
   return check.describe(policy, record, ngx.time())
@@ -237,18 +237,19 @@ end
 local function answer(policy, request, data, reason, msg)
   local reshape = policy and policy.reply
   if not reshape then
-    if data then return reply.ok(request.id, data) end
-    return reply.refuse(request.id, reason, msg)
+    if data then return reply.ok(data) end
+    return reply.refuse(reason, msg)
   end
   local status = data and 200 or reply.reasons[reason][1]
+  request.id = req.id()
   local ctx = { app = policy.name, request = request }
   if type(data) == "string" then data = cjson.decode(data) end
   local ok, body = hook.call({ name = policy.name, reply = reshape }, "reply",
-    ctx, reply.answer(request.id, reason, msg, data))
+    ctx, reply.answer(reason, msg, data))
   if not ok or body == nil then
-    return reply.refuse(request.id, "policy_error")
+    return reply.refuse("policy_error")
   end
-  return reply.raw(request.id, status, body)
+  return reply.raw(status, body)
 end
 
 local function dispatch(request, name, call)
@@ -266,25 +267,26 @@ local function dispatch(request, name, call)
 end
 
 -- Refusals that the log should show; those of the flow are logged there.
-local function failed(request, why)
-  ngx.log(ngx.ERR, "request failed: request_id=", request.id,
+local function failed(why)
+  ngx.log(ngx.ERR, "request failed: request_id=", req.id(),
     " reason=policy_error: ", why)
-  return reply.refuse(request.id, "policy_error")
+  return reply.refuse("policy_error")
 end
 
 -- Serves the request: /v1/{app}/{call}, /v1/introspect, /v1/verify.
 function api.serve()
-  local id, method, token, name, call = head()
-  local request = { id = id, method = method, token = token }
+  local method, token, name, call = head()
+  local request = { method = method, token = token }
   local ok, why
   if call == "" and backend.calls[name] then
     ok, why = xpcall(backend.calls[name], traceback, request)
   elseif name then
     ok, why = xpcall(dispatch, traceback, request, name, call)
   else
-    ok = reply.refuse(id, "not_found")
+    ok = true
+    reply.refuse("not_found")
   end
-  if not ok then failed(request, why) end
+  if not ok then failed(why) end
 end
 
 return api

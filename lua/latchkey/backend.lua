@@ -5,6 +5,7 @@ local cjson = require "cjson.safe"
 local apps = require "latchkey.app"
 local identity = require "latchkey.identity"
 local reply = require "latchkey.reply"
+local req = require "latchkey.request"
 local server = require "latchkey.server"
 local session = require "latchkey.session"
 
@@ -12,9 +13,9 @@ local ngx = ngx
 
 local backend = {}
 
-local function refuse_method(request, allowed)
+local function refuse_method(allowed)
   ngx.header["Allow"] = allowed
-  return reply.refuse(request.id, "method_not_allowed")
+  return reply.refuse("method_not_allowed")
 end
 
 -- The members of RFC 7662 win over claims of the same name.
@@ -33,35 +34,35 @@ end
 
 -- POST /v1/introspect, form token=; the service key as Bearer.
 function backend.introspect(request)
-  if request.method ~= "POST" then return refuse_method(request, "POST") end
+  if request.method ~= "POST" then return refuse_method("POST") end
   if not server.is_service(request.token) then
-    return reply.refuse(request.id, "token_invalid")
+    return reply.refuse("token_invalid")
   end
   ngx.req.read_body()
   local token = ngx.req.get_post_args().token
   if type(token) ~= "string" then
-    return reply.refuse(request.id, "bad_request", "token is missing")
+    return reply.refuse("bad_request", "token is missing")
   end
   local record, why = session.find_any(apps, token, ngx.time())
   if not record and why == "store_unavailable" then
-    return reply.refuse(request.id, why)
+    return reply.refuse(why)
   end
-  return reply.raw(request.id, 200,
+  return reply.raw(200,
     cjson.encode(record and describe(record) or { active = false }))
 end
 
 -- GET /v1/verify: 204 and who it is, or 401.
 function backend.verify(request)
   local token = request.token
-  if not token then return reply.refuse(request.id, "token_missing") end
+  if not token then return reply.refuse("token_missing") end
   local record, why = session.find_any(apps, token, ngx.time())
-  if not record then return reply.refuse(request.id, why) end
+  if not record then return reply.refuse(why) end
   local header = ngx.header
   header["X-Latchkey-User"] = record.user
   header["X-Latchkey-App"] = record.app
   header["X-Latchkey-Openid"] = record.openid
   header["Cache-Control"] = "no-store"
-  header["X-Request-Id"] = request.id
+  header["X-Request-Id"] = req.id()
   ngx.status = 204
   return 204
 end

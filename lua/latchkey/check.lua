@@ -1,7 +1,6 @@
 -- check.lua -- whether the newest key is still the platform's: what the
 -- client's checkSession said, and what follows.
 
-local cjson = require "cjson.safe"
 local identity = require "latchkey.identity"
 local login = require "latchkey.login"
 
@@ -18,8 +17,8 @@ local KNOWN = '{"user_id":"%s",%s"expires_in":%d,"refresh_after":%s,'
 
 -- The openid as a JSON member, where the policy lets it out.
 local function shown_openid(policy, record)
-  local shown = login.exposes(policy, "openid") and record.openid
-  return shown and '"openid":' .. cjson.encode(shown) .. "," or ""
+  local shown = login.exposes(policy, "openid") and record.openid_json
+  return shown and '"openid":' .. shown .. "," or ""
 end
 
 -- What GET and POST session answer, as JSON (written out: of all calls this

@@ -3,11 +3,11 @@
 -- A reason's row is {status, action, msg, seconds for Retry-After}.
 
 local cjson = require "cjson"
-local answer = require("latchkey.request").answer
+local req = require "latchkey.request"
 
 local ngx = ngx
 local encode = cjson.encode
-local format = string.format
+local answer, format = req.answer, string.format
 
 local reasons = {
   bad_request = { 400, "fix", "the request makes no sense" },
@@ -40,39 +40,34 @@ local reasons = {
 
 local reply = { reasons = reasons }
 
--- 200 with data (a table, or JSON already); -> the status.
-function reply.ok(id, data)
+-- 200 with data: a table, or JSON already.
+function reply.ok(data)
   if type(data) == "table" then data = encode(data) end
-  answer(200, id, '{"code":0,"msg":"ok","data":', data, ',"request_id":"', id,
-    '"}')
-  return 200
+  answer(200, '{"code":0,"msg":"ok","data":', data)
 end
 
 -- The refusal for a reason; msg (optional) says more.  The same words always
--- give the same bytes, but for the id.
-function reply.refuse(id, reason, msg)
+-- give the same bytes, but for the request's id.
+function reply.refuse(reason, msg)
   local row = reasons[reason]
   if row[4] then ngx.header["Retry-After"] = row[4] end
-  answer(row[1], id, format('{"code":%d,"reason":"%s","msg":%s,"action":"%s",'
-    .. '"request_id":"', row[1], reason, encode(msg or row[3]), row[2]),
-    id, '"}')
-  return row[1]
+  answer(row[1], format('{"code":%d,"reason":"%s","msg":%s,"action":"%s"',
+    row[1], reason, encode(msg or row[3]), row[2]))
 end
 
 -- The same as a table, for a policy's `reply` to reshape.
-function reply.answer(id, reason, msg, data)
+function reply.answer(reason, msg, data)
   if not reason then
-    return { code = 0, msg = "ok", data = data, request_id = id }
+    return { code = 0, msg = "ok", data = data, request_id = req.id() }
   end
   local row = reasons[reason]
   return { code = row[1], reason = reason, msg = msg or row[3],
-           action = row[2], request_id = id }
+           action = row[2], request_id = req.id() }
 end
 
 -- A body of the policy's own making: a text, or a table for JSON.
-function reply.raw(id, status, body)
-  answer(status, id, type(body) == "string" and body or encode(body))
-  return status
+function reply.raw(status, body)
+  req.raw(status, type(body) == "string" and body or encode(body))
 end
 
 return reply

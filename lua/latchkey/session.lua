@@ -30,6 +30,7 @@ end)
 local records = cache.new(function(text)
   local record = decode(text)
   record.ring = identity.ring_key(record.identity)
+  record.openid_json = record.openid and cjson.encode(record.openid)
   return record
 end)
 
@@ -38,7 +39,7 @@ function session.write(key, record, changes)
   local changed = {}
   for name, value in pairs(record) do changed[name] = value end
   for name, value in pairs(changes or {}) do changed[name] = value end
-  changed.ring = nil
+  changed.ring, changed.openid_json = nil, nil
   return { key = key, value = encode(changed),
            expires = record.expires + KEPT }
 end

@@ -112,5 +112,5 @@ static inline uint64_t fixture_version(struct fixture *f, const char *key)
     struct store_read r = { .key = slice_str(key) };
     assert_int_equal(store_get(f->conn, &r), OK);
     buf_wipe(&r.value);
-    return r.version;
+    return r.mark.version;
 }

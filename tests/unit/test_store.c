@@ -33,11 +33,45 @@ static void what_was_put_is_got_back(void **state)
     assert_int_equal(store_get(f->conn, &r), OK);
     assert_int_equal(r.result, OK);
     assert_true(slice_eq(buf_slice(&r.value), SLICE("va\0lue")));
-    assert_true(r.version == w.version);
-    assert_true(r.expires == w.expires);
-    r.key = SLICE("k");
+    assert_true(r.mark.version == w.version);
+    assert_true(r.mark.expires == w.expires);
+    buf_wipe(&r.value);
+    r = (struct store_read){ .key = SLICE("k") };
     assert_int_equal(store_get(f->conn, &r), ERR_NOT_FOUND);
     assert_int_equal(r.value.len, 0);
+    buf_wipe(&r.value);
+}
+
+static void a_mark_stands_until_its_key_is_written(void **state)
+{
+    struct fixture *f = *state;
+    assert_int_equal(fixture_put(f, "k", "one", 0), OK);
+    struct store_read r = { .key = SLICE("k") };
+    assert_int_equal(store_get(f->conn, &r), OK);
+    assert_false(r.same);
+    assert_int_equal(store_get(f->conn, &r), OK);
+    assert_true(r.same);
+    assert_int_equal(r.value.len, 0);
+    assert_int_equal(fixture_put(f, "k", "two", 0), OK);
+    assert_int_equal(store_get(f->conn, &r), OK);
+    assert_false(r.same);
+    assert_true(slice_eq(buf_slice(&r.value), SLICE("two")));
+    struct store_write w = { .key = SLICE("k"), .remove = true };
+    assert_int_equal(fixture_commit(f, &w, 1), OK);
+    assert_int_equal(store_get(f->conn, &r), ERR_NOT_FOUND);
+    buf_wipe(&r.value);
+}
+
+static void a_mark_does_not_outlive_its_record(void **state)
+{
+    struct fixture *f = *state;
+    uint64_t soon = (uint64_t)clock_now() + 1;
+    assert_int_equal(fixture_put(f, "k", "v", soon), OK);
+    struct store_read r = { .key = SLICE("k") };
+    store_get(f->conn, &r);
+    while ((uint64_t)clock_now() < soon)
+        usleep(10000);
+    assert_int_equal(store_get(f->conn, &r), ERR_NOT_FOUND);
     buf_wipe(&r.value);
 }
 
@@ -272,7 +306,7 @@ static void raise_counter(struct fixture *f)
         struct store_write w = { .key = r.key,
                                  .value = slice_str(next),
                                  .check = true,
-                                 .expect = e ? 0 : r.version };
+                                 .expect = e ? 0 : r.mark.version };
         e = fixture_commit(f, &w, 1);
         assert_true(e == OK || e == ERR_CONFLICT);
         buf_wipe(&r.value);
@@ -336,6 +370,8 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         BOTH(what_was_put_is_got_back),
+        BOTH(a_mark_stands_until_its_key_is_written),
+        BOTH(a_mark_does_not_outlive_its_record),
         BOTH(an_empty_value_is_a_value),
         BOTH(a_removed_record_is_gone),
         BOTH(every_write_has_a_version_of_its_own),

@@ -1,5 +1,6 @@
 /* test_writer.c -- group commit over an engine that waits, counts and fails
  * on demand. */
+#include "store/changes.h"
 #include "store/writer.h"
 #include "unit.h"
 #include <stdlib.h>
@@ -85,6 +86,7 @@ static const struct store_engine rig_engine = {
 
 struct fixture {
     struct rig rig;
+    struct changes changes;
     struct writer *writer;
     uv_loop_t loop;
     struct mailbox mailbox;
@@ -111,7 +113,7 @@ static int setup(void **state)
     pthread_cond_init(&f->rig.moved, NULL);
     uv_loop_init(&f->loop);
     return mailbox_init(&f->mailbox, &f->loop) ||
-           writer_start(&f->writer, &rig_engine, &f->rig);
+           writer_start(&f->writer, &rig_engine, &f->rig, &f->changes);
 }
 
 static int teardown(void **state)
@@ -260,7 +262,7 @@ static void stopping_commits_what_waits_and_takes_no_more(void **state)
     collect(f);
     assert_int_equal(f->answers, 20);
     writer_free(f->writer);
-    writer_start(&f->writer, &rig_engine, &f->rig);
+    writer_start(&f->writer, &rig_engine, &f->rig, &f->changes);
 }
 
 static void a_backlog_is_swept_at_once_when_idle(void **state)
