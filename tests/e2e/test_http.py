@@ -26,7 +26,6 @@ location /header {
     content_by_lua_block { ngx.status = 404 ngx.say("no") }
 }
 location /internal { internal; return 200 "inside\n"; }
-location /exec { content_by_lua_block { ngx.exec("/internal") } }
 location /files/ { alias files/; }
 location /root/ { root files; index page.html; }
 location /small { client_max_body_size 1k; content_by_lua_block {
@@ -108,10 +107,6 @@ def test_a_redirect_names_its_place(client, web):
     answer = client.get("/elsewhere")
     assert answer.status == 302
     assert answer.headers["Location"] == "https://example.org/GET"
-
-
-def test_an_internal_location_is_reached_from_inside(client):
-    assert client.get("/exec").text == "inside\n"
 
 
 def test_files_are_served_with_their_type(client):

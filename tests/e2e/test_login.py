@@ -111,40 +111,6 @@ def test_the_code_beside_good_data_is_not_spent(sandbox, user):
     assert len(sandbox.calls()) == before
 
 
-def test_a_phone_code_gives_the_number_on_wechat(phone, shop, sandbox):
-    user = phone(shop).logged_in()
-    _, code = user.tap()
-    data = user.post("phone", {"phone_code": code}).data
-    assert data["purePhoneNumber"].startswith("138")
-    assert data["countryCode"] == "86"
-    (call,) = sandbox.calls("getuserphonenumber")
-    assert call["body"]["openid"] == user.session().data["openid"]
-
-
-def test_a_country_code_that_is_a_number_becomes_a_text(phone, shop, sandbox):
-    sandbox.set(country_code="number")
-    user = phone(shop).logged_in()
-    _, code = user.tap()
-    assert user.post("phone", {"phone_code": code}).data["countryCode"] == "86"
-
-
-def test_a_phone_code_sent_twice_is_billed_once(phone, shop, sandbox):
-    user = phone(shop).logged_in()
-    _, code = user.tap()
-    first, again = (user.post("phone", {"phone_code": code}).data
-                    for _ in range(2))
-    assert first == again
-    assert len(sandbox.calls("getuserphonenumber")) == 1
-
-
-def test_a_login_may_bring_the_phone_code_along(phone, shop):
-    user = phone(shop)
-    code = user.code()
-    _, phone_code = user.tap()
-    data = user.login(code, phone_code=phone_code).data
-    assert data["phone"]["purePhoneNumber"].startswith("138")
-
-
 def test_any_other_data_opens_without_its_watermark(user):
     user.logged_in()
     profile = user.profile()
@@ -300,17 +266,6 @@ def test_an_unbound_app_has_no_unionid(sandbox, user):
     sandbox.set(unbound=[user.appid])
     data = user.login().data
     assert "unionid" not in data and data["user_id"]
-
-
-def test_the_same_person_is_one_user_in_two_apps(phone, server):
-    apps = {name: server.policy(appid=f"wxlinked{name}")
-            for name in ("one", "two")}
-    shop = server(apps)
-    there = [phone(shop, user="carol", app=name, appid=f"wxlinked{name}")
-             .login().data for name in apps]
-    assert there[0]["user_id"] == there[1]["user_id"]
-    assert there[0]["openid"] != there[1]["openid"]
-    assert there[1]["new_user"] is True, "the first login of this openid"
 
 
 def test_the_oldest_session_makes_room(phone, server):

@@ -1,11 +1,7 @@
 """The session key changes between the popup and its decryption, which is why
 latchkey exists; and logins and data that arrive in any order."""
 
-import concurrent.futures
-
 import pytest
-
-from harness import until
 
 REJECTED = (409, "open_data_rejected", "login")
 
@@ -116,20 +112,6 @@ def test_rescue_can_be_switched_off(phone, server, platform):
     sealed, _ = user.tap()
     assert user.post("phone", sealed).refusal == REJECTED
     assert "phone" not in user.login(code).data
-
-
-def test_a_phone_request_waits_for_the_login_under_way(user, sandbox):
-    user.logged_in()
-    code = user.code()
-    sealed, _ = user.tap()
-    sandbox.set(latency=400)
-    calls = len(sandbox.calls())
-    with concurrent.futures.ThreadPoolExecutor(1) as pool:
-        login = pool.submit(user.elsewhere().login, code)
-        until(lambda: len(sandbox.calls()) > calls, "the login's call")
-        answer = user.post("phone", sealed)
-        assert login.result().status == 200
-    assert opened(answer)
 
 
 def test_keys_survive_a_restart(phone, server, platform):

@@ -100,19 +100,6 @@ location /big { content_by_lua_block {
     for i = 1, 100 do ngx.print(("x"):rep(10000)) end
 } }
 """
-PHASES = """
-location /phases {
-    rewrite_by_lua_block { ngx.ctx.phases = "rewrite" }
-    access_by_lua_block { ngx.ctx.phases = ngx.ctx.phases .. " access" }
-    content_by_lua_block { ngx.print(ngx.ctx.phases, " content") }
-    header_filter_by_lua_block {
-        ngx.header.content_length = nil
-        ngx.header["X-Filtered"] = "yes"
-    }
-    body_filter_by_lua_block { ngx.arg[1] = ngx.arg[1]:upper() }
-    log_by_lua_block { ngx.log(ngx.WARN, "logged ", ngx.ctx.phases) }
-}
-"""
 
 
 @pytest.fixture(name="web", scope="module")
@@ -190,14 +177,6 @@ def test_light_threads_are_waited_for(client):
 
 def test_a_semaphore_wakes_its_waiter(client):
     assert client.get("/semaphore").text == "post true timeout\n"
-
-
-def test_the_phases_of_a_request_share_its_ctx(server):
-    web = server(server=PHASES)
-    answer = web.client().get("/phases")
-    assert answer.text == "REWRITE ACCESS CONTENT"
-    assert answer.headers["X-Filtered"] == "yes"
-    web.logged("logged rewrite access")
 
 
 def test_an_error_is_a_500_and_a_line_in_the_log(web, client):
