@@ -3,12 +3,14 @@
 #include "api/latchkey_keyring.h"
 #include "api/api.h"
 #include "api/json.h"
+#include "base/text.h"
 #include "crypto/secret.h"
 #include "login/opendata.h"
 #include "login/signature.h"
 
 #define RING "latchkey.keyring"
 #define KEY "latchkey.session_key"
+#define RULES "latchkey.opendata_rules"
 
 struct keyring *latchkey_keyring_push(lua_State *L)
 {
@@ -116,6 +118,29 @@ static bool field_bool(lua_State *L, int table, const char *name)
     return b;
 }
 
+/* keyring.rules{appid, max_age, skew, phone, watermark} -> what ring:open
+ * asks of data, as a handle: a policy has the same all day.  Seconds. */
+static int f_rules(lua_State *L)
+{
+    luaL_checktype(L, 1, LUA_TTABLE);
+    struct slice appid = field_slice(L, 1, "appid");
+    struct opendata_rules *rules =
+        lua_newuserdata(L, sizeof *rules + appid.len);
+    char *copy = (char *)(rules + 1);
+    if (appid.len)
+        memcpy(copy, appid.data, appid.len);
+    *rules = (struct opendata_rules){
+        .appid = SLICE_OF(copy, appid.len),
+        .max_age = field_number(L, 1, "max_age"),
+        .skew = field_number(L, 1, "skew"),
+        .need_phone = field_bool(L, 1, "phone"),
+        .need_watermark = field_bool(L, 1, "watermark"),
+    };
+    luaL_getmetatable(L, RULES);
+    lua_setmetatable(L, -2);
+    return 1;
+}
+
 /* The object; a phone's countryCode is a string, whatever came. */
 static void push_object(lua_State *L, const json_t *object)
 {
@@ -127,9 +152,38 @@ static void push_object(lua_State *L, const json_t *object)
     }
 }
 
-/* object, rank, or the refusal. */
-static int push_opened(lua_State *L, enum err e, struct opendata *opened)
+static void add_member(struct buf *out, const char *name, const char *value)
 {
+    buf_addf(out, "\"%s\":\"", name);
+    text_json_escape(out, slice_str(value));
+    buf_add_char(out, '"');
+}
+
+static void push_phone_json(lua_State *L, const struct opendata_phone *phone)
+{
+    struct buf json = { 0 };
+    buf_add_char(&json, '{');
+    add_member(&json, "phoneNumber", phone->number);
+    buf_add_char(&json, ',');
+    add_member(&json, "purePhoneNumber", phone->pure);
+    buf_add_char(&json, ',');
+    add_member(&json, "countryCode", phone->country);
+    buf_add_char(&json, '}');
+    vm_push(L, buf_slice(&json));
+    buf_wipe(&json);
+}
+
+/* What was asked for, or the refusal. */
+static int push_opened(lua_State *L, enum err e, bool phone,
+                       struct opendata *opened)
+{
+    struct opendata_phone found;
+    if (e == OK && phone && opendata_phone(opened->object, &found) == OK) {
+        lua_pushstring(L, found.number);
+        lua_pushinteger(L, opened->rank);
+        push_phone_json(L, &found);
+        return 3;
+    }
     if (e == OK) {
         push_object(L, opened->object);
         lua_pushinteger(L, opened->rank);
@@ -145,27 +199,20 @@ static int push_opened(lua_State *L, enum err e, struct opendata *opened)
     return 3;
 }
 
-/* ring:open{data, iv, appid, openid, now, max_age, skew, phone, watermark}
- * -> object, rank; nil, cause; nil, "malformed", which field and how.  Times
- * in seconds. */
+/* ring:open(rules, data, iv, openid or nil, now) -> object, rank; under rules
+ * of a phone: the number, rank, {phoneNumber, purePhoneNumber, countryCode}
+ * as JSON; nil, cause; nil, "malformed", which field and how. */
 static int f_open(lua_State *L)
 {
     struct keyring *ring = latchkey_keyring_check(L, 1);
-    luaL_checktype(L, 2, LUA_TTABLE);
-    lua_settop(L, 2);
-    struct opendata_rules rules = {
-        .appid = field_slice(L, 2, "appid"),
-        .openid = field_slice(L, 2, "openid"),
-        .now = field_number(L, 2, "now"),
-        .max_age = field_number(L, 2, "max_age"),
-        .skew = field_number(L, 2, "skew"),
-        .need_phone = field_bool(L, 2, "phone"),
-        .need_watermark = field_bool(L, 2, "watermark"),
-    };
+    struct opendata_rules rules =
+        *(struct opendata_rules *)luaL_checkudata(L, 2, RULES);
+    struct slice data = vm_slice(L, 3), iv = vm_slice(L, 4);
+    rules.openid = vm_slice(L, 5);
+    rules.now = check_time(L, 6);
     struct opendata opened;
-    enum err e = opendata_open(ring, field_slice(L, 2, "data"),
-                               field_slice(L, 2, "iv"), &rules, &opened);
-    int n = push_opened(L, e, &opened);
+    enum err e = opendata_open(ring, data, iv, &rules, &opened);
+    int n = push_opened(L, e, rules.need_phone, &opened);
     json_decref(opened.object);
     return n;
 }
@@ -261,6 +308,7 @@ static int f_repair(lua_State *L)
 void latchkey_keyring_open(struct vm *vm, lua_State *L)
 {
     static const luaL_Reg funcs[] = { { "new", f_new },
+                                      { "rules", f_rules },
                                       { "repair", f_repair },
                                       { NULL, NULL } };
     static const luaL_Reg methods[] = {
@@ -274,5 +322,7 @@ void latchkey_keyring_open(struct vm *vm, lua_State *L)
     (void)L;
     vm_class(vm, RING, methods);
     vm_class(vm, KEY, key_methods);
+    luaL_newmetatable(vm->L, RULES);
+    lua_pop(vm->L, 1);
     api_preload(vm, "latchkey.keyring", funcs);
 }

@@ -104,20 +104,26 @@ static void begin_answer(struct request *r, int status, struct slice id)
     r->headers_sent = true;
 }
 
+#define ID_MEMBER ",\"request_id\":\""
+
 /* request.answer(status, part, ...): the parts of a JSON object that lacks
  * its end; the request's id and the end are put behind them.  A whole body
  * would be one more string that Lua makes but once. */
 static int f_answer(lua_State *L)
 {
     int status = (int)luaL_checkinteger(L, 1), top = lua_gettop(L);
-    for (int i = 2; i <= top; i++)
-        luaL_checkstring(L, i);
+    size_t length = sizeof ID_MEMBER + REQUEST_ID_MAX, part;
+    for (int i = 2; i <= top; i++) {
+        luaL_checklstring(L, i, &part);
+        length += part;
+    }
     struct request *r = api_request(L);
     struct slice id = request_id(r);
     begin_answer(r, status, id);
+    buf_reserve(&r->output, length);
     for (int i = 2; i <= top; i++)
         buf_add(&r->output, vm_slice(L, i));
-    buf_add(&r->output, SLICE(",\"request_id\":\""));
+    buf_add(&r->output, SLICE(ID_MEMBER));
     buf_add(&r->output, id);
     buf_add(&r->output, SLICE("\"}"));
     return 0;

@@ -6,7 +6,7 @@
 #include "api/api.h"
 #include "net/http.h"
 
-enum { REQUEST_CAPTURES = 10 };
+enum { REQUEST_CAPTURES = 10, REQUEST_ID_MAX = 64 };
 
 struct request {
     struct http_request *http;

@@ -76,14 +76,15 @@ static json_t *parse(struct slice *text)
     return NULL;
 }
 
-/* Parses as many bytes for nothing. */
-static void parse_decoy(size_t left)
+/* Before a refusal: parses for nothing as many bytes as were not parsed. */
+static void parse_decoy(const struct work *w)
 {
     static const char phone[] =
         "{\"phoneNumber\":\"+8610000000000\","
         "\"purePhoneNumber\":\"10000000000\",\"countryCode\":\"86\","
         "\"watermark\":{\"timestamp\":1700000000,"
         "\"appid\":\"wx0000000000000000\"}}";
+    size_t left = w->data.len > w->parsed ? w->data.len - w->parsed : 0;
     while (left) {
         size_t n = left < sizeof phone - 1 ? left : sizeof phone - 1;
         struct slice text = { phone, n };
@@ -118,7 +119,7 @@ static json_t *try_key(struct work *w, const struct session_key *key)
 
 /* Tries every key, also after one has opened it.  A wrong key leaves the
  * parser at the first byte, the right one at the first fault that a caller
- * has put in: the decoy makes up for what was not parsed. */
+ * has put in: parse_decoy makes up for what was not parsed. */
 static json_t *try_all(struct work *w, const struct keyring *ring, int *rank)
 {
     json_t *found = NULL;
@@ -131,8 +132,6 @@ static json_t *try_all(struct work *w, const struct keyring *ring, int *rank)
             json_decref(object);
         }
     }
-    if (w->parsed < w->data.len)
-        parse_decoy(w->data.len - w->parsed);
     return found;
 }
 
@@ -202,6 +201,7 @@ static enum err open_shaped(struct work *w, const struct keyring *ring,
         return OK;
     }
     json_decref(object);
+    parse_decoy(w);
     return ERR_REFUSED;
 }
 

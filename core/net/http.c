@@ -175,6 +175,9 @@ static enum MHD_Result send_reply(struct http_request *r)
     return sent;
 }
 
+/* A reply that is made at once goes out at libmicrohttpd's next turn, when it
+ * calls again: so a turn makes all of its replies before the first is sent.
+ * That keeps caches warm, and who waits on the same machine is woken less. */
 static enum MHD_Result dispatch(struct http_request *r)
 {
     struct http_server *s = r->listen->server;
@@ -185,13 +188,20 @@ static enum MHD_Result dispatch(struct http_request *r)
     http_conn_enter(r->conn, HTTP_BUSY, 0);
     s->events->on_request(r, s->user);
     if (r->response)
-        return send_reply(r);
+        return MHD_YES;
     if (r->broken)
         return MHD_NO;
     r->suspended = true;
     MHD_suspend_connection(r->mhd);
     http_conn_watch(r->conn);
     return MHD_YES;
+}
+
+/* Before the body has come there is no next turn. */
+static enum MHD_Result answer_now(struct http_request *r)
+{
+    enum MHD_Result done = dispatch(r);
+    return r->response ? send_reply(r) : done;
 }
 
 enum MHD_Result http_on_access(void *listen, struct MHD_Connection *mhd,
@@ -208,7 +218,7 @@ enum MHD_Result http_on_access(void *listen, struct MHD_Connection *mhd,
     if (!r->begun) {
         begin(r, method, version);
         if (refuse_early(r))
-            return dispatch(r);
+            return answer_now(r);
         http_conn_enter(r->conn, HTTP_BODY, r->listen->limits.body_msec);
         return MHD_YES; /* to answer from here would close the connection */
     }

@@ -39,23 +39,21 @@ end
 local texts = { "code", "anonymous_code", "phone_code", "encryptedData", "iv",
                 "rawData", "signature", "device" }
 local short = { "code", "anonymous_code", "phone_code", "device" }
+local blanks = { "encryptedData", "iv" } -- may have been '+'
 local sealed = { encryptedData = true, iv = true } -- empty is malformed
 
--- The known fields, all strings; empty ones and null are as if not sent.
-local function read_args(body)
-  local args = {}
+-- What is wrong with the kind of a known field, or nil.  Empty ones and null
+-- are as if not sent.
+local function clean(body)
   for i = 1, #texts do
     local name = texts[i]
     local value = body[name]
-    if value ~= nil and value ~= cjson.null
-        and (value ~= "" or sealed[name]) then
-      if type(value) ~= "string" then
-        return nil, name .. " must be a string"
-      end
-      args[name] = value
+    if value == cjson.null or value == "" and not sealed[name] then
+      body[name] = nil
+    elseif value ~= nil and type(value) ~= "string" then
+      return name .. " must be a string"
     end
   end
-  return args
 end
 
 local function pair_fault(args, a, b)
@@ -83,7 +81,8 @@ end
 
 -- Some form decoders turn base64's '+' into a blank.
 local function repair(args)
-  for name in pairs(sealed) do
+  for i = 1, #blanks do
+    local name = blanks[i]
     local text = args[name]
     if text and find(text, " ", 1, true) then
       args[name] = keyring.repair(text)
@@ -95,18 +94,12 @@ end
 -- reason, msg -----------------------------------------------------------------
 
 local function read(policy, request)
-  local body, reason, msg = read_body()
-  if not body then return nil, reason, msg end
-  local args, fault = read_args(body)
-  fault = fault or args_fault(policy, args)
+  local args, reason, msg = read_body()
+  if not args then return nil, reason, msg end
+  local fault = clean(args) or args_fault(policy, args)
   if fault then return nil, "bad_request", fault end
   repair(args)
-  request.id = req.id()
-  request.body, request.device = body, args.device
-  if policy.on_login or policy.on_phone then
-    request.ip = ngx.var.remote_addr
-    request.headers = ngx.req.get_headers()
-  end
+  request.device = args.device
   return args
 end
 
@@ -122,7 +115,7 @@ local function phone_of_login(policy, request, args, token)
   if args.encryptedData then
     return phone.number(policy, record, key, args, request)
   end
-  local ok, reason = phone.check_signature(policy, record, args, request)
+  local ok, reason = phone.check_signature(policy, record, args)
   if not ok then return nil, reason end
   return phone.rescued(policy, record, key, request)
 end
@@ -131,14 +124,15 @@ end
 local function do_login(policy, request, args)
   local fault = args.encryptedData and phone.malformed(args)
   if fault then return nil, "data_malformed", fault end
-  local outcome = login.exchange(policy, args, request)
+  local outcome = login.exchange(policy,
+    { code = args.code, anonymous_code = args.anonymous_code }, request)
   if outcome.reason then return nil, outcome.reason, outcome.msg end
   local number, reason, msg = phone_of_login(policy, request,
     { encryptedData = args.encryptedData, iv = args.iv,
       rawData = args.rawData, signature = args.signature }, outcome.token)
   if reason then return nil, reason, msg end
   local data = login.data(policy, outcome)
-  data.phone = number
+  data.phone = number and cjson.decode(number)
   return data
 end
 
@@ -241,7 +235,7 @@ local function answer(policy, request, data, reason, msg)
     return reply.refuse(reason, msg)
   end
   local status = data and 200 or reply.reasons[reason][1]
-  request.id = req.id()
+  hook.look(policy, request)
   local ctx = { app = policy.name, request = request }
   if type(data) == "string" then data = cjson.decode(data) end
   local ok, body = hook.call({ name = policy.name, reply = reshape }, "reply",

@@ -5,6 +5,7 @@
 -- deny(self, why, msg).
 
 local cjson = require "cjson.safe"
+local req = require "latchkey.request"
 
 local ngx = ngx
 
@@ -16,6 +17,18 @@ Context.__index = Context
 -- Refuses what is under way: `denied` with msg; why is for log and metric.
 function Context:deny(why, msg)
   self.denied = { why = tostring(why or "denied"), msg = msg }
+end
+
+-- Fills in what hooks and log lines may ask of a request, while it is there:
+-- what follows may be done by a task of its own.
+function hook.look(policy, request)
+  if request.id then return end
+  request.id = req.id()
+  if policy.on_login or policy.on_phone then
+    request.ip = ngx.var.remote_addr
+    request.headers = ngx.req.get_headers()
+    request.body = cjson.decode(ngx.req.get_body_data() or "")
+  end
 end
 
 local function copy(value)

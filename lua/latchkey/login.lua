@@ -199,14 +199,14 @@ local function replayed(policy, args, now)
   return outcome
 end
 
--- Trades args.code and/or args.anonymous_code.  request: {id, ip, headers,
--- body, device} for hooks and log.  -> outcome {token, session, expires,
+-- Trades args.code and/or args.anonymous_code.  -> outcome {token, session, expires,
 -- user_id, openid, unionid, anonymous_openid, new_user, reply} or {reason,
 -- msg}; with args.key_only just {openid}, and the key is in that user's ring.
 -- Waits.
 function login.exchange(policy, args, request)
   local outcome = replayed(policy, args, ngx.time())
   if outcome then return outcome end
+  hook.look(policy, request)
   local text, why = flight.once("login\0" .. code_key(policy, args),
     run, policy, args, request)
   outcome = text and cjson.decode(text)

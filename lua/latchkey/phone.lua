@@ -2,11 +2,13 @@
 --
 -- Callers hear one refusal for every cause; the cause goes to log and metric.
 
+local cjson = require "cjson.safe"
 local hook = require "latchkey.hook"
 local identity = require "latchkey.identity"
 local keyring = require "latchkey.keyring"
 local login = require "latchkey.login"
 local metrics = require "latchkey.metrics"
+local req = require "latchkey.request"
 local rescue = require "latchkey.rescue"
 local session = require "latchkey.session"
 
@@ -18,38 +20,50 @@ local opened = metrics.counter("latchkey_open_data_total",
   "Sealed data by how it opened.",
   { "app", "result", "cause", "key_age_rank" })
 
-local function refuse(policy, record, request, cause)
+local function refuse(policy, record, cause)
   opened:add(1, policy.name, "rejected", cause, "")
-  ngx.log(ngx.WARN, "open data refused: request_id=", request.id, " app=",
+  ngx.log(ngx.WARN, "open data refused: request_id=", req.id(), " app=",
     policy.name, " reason=open_data_rejected cause=", cause, " user=",
     record.user)
   return nil, "open_data_rejected"
 end
 
+local no_rules = keyring.rules { appid = "" }
+
 -- What is wrong with the form of encryptedData and iv, or nil.
 function phone.malformed(args)
-  local _, cause, fault = keyring.new():open {
-    data = args.encryptedData, iv = args.iv, appid = "" }
+  local _, cause, fault =
+    keyring.new():open(no_rules, args.encryptedData, args.iv, nil, 0)
   return cause == "malformed" and fault or nil
 end
 
--- -> object, rank; nil, cause; nil, "malformed", what; nil, nil, reason.
+-- What a policy asks of a phone number's data, and of any other.
+local of_phone = setmetatable({}, { __mode = "k" })
+local of_any = setmetatable({}, { __mode = "k" })
+
+local function rules_of(policy, want)
+  local known = want.phone and of_phone or of_any
+  if not known[policy] then
+    known[policy] = keyring.rules {
+      appid = policy.appid, skew = policy.phone.skew,
+      max_age = want.phone and policy.phone.max_age or 0,
+      phone = want.phone, watermark = want.phone,
+    }
+  end
+  return known[policy]
+end
+
+-- -> as ring:open; nil, "signature_mismatch"; nil, nil, reason.
 local function try_ring(policy, record, args, want)
   local ring, why = identity.ring(record.ring)
   if not ring then return nil, nil, why end
-  local object, rank, fault = ring:open {
-    data = args.encryptedData, iv = args.iv,
-    appid = policy.appid, openid = record.openid,
-    now = ngx.time(),
-    max_age = want.phone and policy.phone.max_age or 0,
-    skew = policy.phone.skew,
-    phone = want.phone, watermark = want.phone,
-  }
+  local found, rank, more = ring:open(rules_of(policy, want),
+    args.encryptedData, args.iv, record.openid, ngx.time())
   if args.rawData and rank ~= "malformed"
       and not ring:signed(args.rawData, args.signature) then
     return nil, "signature_mismatch"
   end
-  return object, rank, fault
+  return found, rank, more
 end
 
 local no_key = { no_key = true, key_stale = true }
@@ -69,40 +83,42 @@ end
 
 -- Opens args.encryptedData with args.iv for the user of a session record, by
 -- the stored keys, and only then by spending args.code.  want.phone: it must
--- be a phone number; want.quiet: a refusal is nobody's failure.  -> object;
--- nil, reason, msg.  Waits.
+-- be a phone number; want.quiet: a refusal is nobody's failure.  -> object, or
+-- number and JSON (see ring:open); nil, reason, msg.  Waits.
 function phone.open(policy, record, args, request, want)
-  local object, cause, fault = try_ring(policy, record, args, want)
+  local found, cause, more = try_ring(policy, record, args, want)
   if no_key[cause] and args.code and not want.quiet then
-    object, cause, fault = try_code(policy, record, args, request,
-      want, cause)
+    found, cause, more = try_code(policy, record, args, request, want, cause)
   end
-  if object then
+  if found then
     opened:add(1, policy.name, "ok", "", tostring(cause))
-    return object
+    return found, more
   end
-  if not cause then return nil, fault end
-  if cause == "malformed" then return nil, "data_malformed", fault end
+  if not cause then return nil, more end
+  if cause == "malformed" then return nil, "data_malformed", more end
   if want.quiet then return nil, cause end
   if no_key[cause] and want.phone then rescue.keep(policy, record, args) end
-  return refuse(policy, record, request, cause)
+  return refuse(policy, record, cause)
 end
 
 -- rawData that comes without sealed data must be signed by a key of the ring.
 -- -> true; nil, reason.  May wait.
-function phone.check_signature(policy, record, args, request)
+function phone.check_signature(policy, record, args)
   if not args.rawData then return true end
   local ring, why = identity.ring(record.ring)
   if not ring then return nil, why end
   if ring:signed(args.rawData, args.signature) then return true end
-  return refuse(policy, record, request, "signature_mismatch")
+  return refuse(policy, record, "signature_mismatch")
 end
+
+local nothing = {}
 
 -- A number that this session has not shown is kept with user and session.
 -- -> the fields that on_phone adds to the answer; nil, reason, msg.
 local function remember(policy, record, key, number, request)
-  if record.phone == number then return {} end
+  if record.phone == number then return nothing end
   local state, msg = {}, nil
+  hook.look(policy, request)
   local ok, reason = identity.update(policy.name, identity.openid(record),
     ngx.time(), function(found)
       found.user.phone = number
@@ -120,31 +136,32 @@ local function remember(policy, record, key, number, request)
 end
 
 local function number_of(policy, record, key, args, request, want)
-  local object, reason, msg = phone.open(policy, record, args, request, want)
-  if not object then return nil, reason, msg end
-  local more, why, denied =
-    remember(policy, record, key, object.phoneNumber, request)
+  local number, json, msg = phone.open(policy, record, args, request, want)
+  if not number then return nil, json, msg end
+  local more, why, denied = remember(policy, record, key, number, request)
   if not more then return nil, why, denied end
+  if next(more) == nil then return json end
   local data = {}
   for name, value in pairs(more) do data[name] = value end
-  data.phoneNumber = object.phoneNumber
-  data.purePhoneNumber = object.purePhoneNumber
-  data.countryCode = object.countryCode
-  return data
+  for name, value in pairs(cjson.decode(json)) do data[name] = value end
+  return cjson.encode(data)
 end
 
+local wanted = { phone = true }
+local wanted_quietly = { phone = true, quiet = true }
+
 -- The phone number in args.encryptedData: {phoneNumber, purePhoneNumber,
--- countryCode}; nil, reason, msg.  key: the session record's.  Waits.
+-- countryCode} as JSON; nil, reason, msg.  key: the session record's.  Waits.
 function phone.number(policy, record, key, args, request)
-  return number_of(policy, record, key, args, request, { phone = true })
+  return number_of(policy, record, key, args, request, wanted)
 end
 
 -- The number in data that came before the login that brings its key, or nil.
 -- Waits.
 function phone.rescued(policy, record, key, request)
   for _, sealed in ipairs(rescue.kept(policy, record)) do
-    local number = number_of(policy, record, key, sealed, request,
-      { phone = true, quiet = true })
+    local number =
+      number_of(policy, record, key, sealed, request, wanted_quietly)
     if number then return number end
   end
 end

@@ -29,6 +29,11 @@ def test_the_second_login_is_of_the_same_user_who_is_not_new(user):
         assert second[name] == first[name]
 
 
+def test_fields_that_only_our_own_calls_know_have_no_power(user):
+    data = user.login(key_only=True, openid="another", request={}).data
+    assert data["token"] and data["openid"] != "another"
+
+
 def test_users_are_told_apart(phone, shop, platform):
     one, two = (phone(shop, platform).login().data for _ in range(2))
     for name in "user_id", "openid", "token":
