@@ -2,6 +2,7 @@
 #include "store/writer.h"
 #include "base/clock.h"
 #include "base/log.h"
+#include "base/metrics.h"
 #include "store/changes.h"
 #include <errno.h>
 #include <stdio.h>
@@ -18,6 +19,7 @@ struct writer {
     const struct store_engine *engine;
     void *db;
     struct changes *changes;
+    struct metric *seconds, *sizes;
     pthread_t thread;
 
     pthread_mutex_t lock; /* of what follows */
@@ -111,8 +113,24 @@ static void transact(struct writer *w, struct message *batch)
         ((struct store_commit *)m)->result = e;
 }
 
-static void count(struct writer *w, const struct message *batch, uint64_t usec)
+static void make_metrics(struct writer *w)
 {
+    static const double seconds[] = { .0001, .0005, .001, .005, .01,
+                                      .05,   .1,    .5,   1,    5 };
+    static const double sizes[] = { 1, 2, 4, 8, 16, 32, 64, 128, 256, 512 };
+    w->seconds = metrics_histogram(
+        "latchkey_store_commit_seconds", "How long a transaction took.", NULL,
+        seconds, sizeof seconds / sizeof *seconds);
+    w->sizes = metrics_histogram("latchkey_store_batch_size",
+                                 "Commits that shared a transaction.", NULL,
+                                 sizes, sizeof sizes / sizeof *sizes);
+}
+
+static void count(struct writer *w, const struct message *batch, unsigned n,
+                  uint64_t usec)
+{
+    metric_observe(w->seconds, NULL, (double)usec / 1e6);
+    metric_observe(w->sizes, NULL, n);
     pthread_mutex_lock(&w->lock);
     w->stat.batches++;
     w->stat.usec += usec;
@@ -174,7 +192,7 @@ static void *run(void *arg)
         if (batch) {
             uint64_t start = uv_hrtime();
             transact(w, batch);
-            count(w, batch, (uv_hrtime() - start) / 1000);
+            count(w, batch, n, (uv_hrtime() - start) / 1000);
             answer(w, batch, n);
         }
         if (!batch || clock_ticks() - w->swept_at >= SWEEP_EVERY)
@@ -191,6 +209,7 @@ enum err writer_start(struct writer **out, const struct store_engine *engine,
     w->engine = engine;
     w->db = db;
     w->changes = changes;
+    make_metrics(w);
     w->last = &w->first;
     w->swept_at = clock_ticks();
     pthread_condattr_t monotonic;

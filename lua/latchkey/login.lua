@@ -207,8 +207,13 @@ function login.exchange(policy, args, request)
   local outcome = replayed(policy, args, ngx.time())
   if outcome then return outcome end
   hook.look(policy, request)
+  local leads = false
   local text, why = flight.once("login\0" .. code_key(policy, args),
-    run, policy, args, request)
+    function()
+      leads = true
+      return run(policy, args, request)
+    end)
+  if not leads then replays:add(1, policy.name, "joined") end
   outcome = text and cjson.decode(text)
   if outcome and outcome.key_only and not args.key_only then
     return { reason = "code_invalid" } -- a phone request has spent it

@@ -154,7 +154,10 @@ def test_no_platform_at_all_is_busy(phone, server, platform):
 
 
 def test_fifty_posts_of_one_code_are_one_call(user, sandbox):
-    code = user.code()
+    def joined():
+        return user.server.metric("code_replays_total", app=user.app,
+                                  outcome="joined")
+    code, before = user.code(), joined()
     sandbox.set(latency=300)
     phones = [user.elsewhere() for _ in range(50)]
     with concurrent.futures.ThreadPoolExecutor(50) as pool:
@@ -164,6 +167,7 @@ def test_fifty_posts_of_one_code_are_one_call(user, sandbox):
     calls = [call for call in sandbox.calls()
              if code in json.dumps([call["query"], call["body"]])]
     assert len(calls) == 1
+    assert 40 <= joined() - before <= 49
     assert phones[7].session().status == 200
     for one in phones:
         one.client.close()
