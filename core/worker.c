@@ -3,13 +3,14 @@
 #include "worker.h"
 #include "api/request.h"
 #include "base/log.h"
+#include "base/metrics.h"
 #include "net/client.h"
 #include "store/store.h"
 #include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
 
-enum { DRAIN_MSEC = 20 };
+enum { DRAIN_MSEC = 20, PULSE_MSEC = 1000 };
 
 struct serving { /* one generation's vm */
     struct api *api;
@@ -28,7 +29,7 @@ struct worker {
     struct serving *current;
     struct api *serving; /* current->api: what new requests get */
     struct serving *retired;
-    uv_timer_t drain;
+    uv_timer_t drain, pulse;
     bool stopping;
     const struct worker_socket *sockets;
     unsigned socket_count;
@@ -181,6 +182,7 @@ static void finish(struct worker *w)
         http_server_free(w->http);
     w->http = NULL;
     uv_close((uv_handle_t *)&w->drain, NULL);
+    uv_close((uv_handle_t *)&w->pulse, NULL);
     uv_stop(&w->loop);
 }
 
@@ -262,15 +264,32 @@ static void close_all(struct worker *w)
     uv_run(&w->loop, UV_RUN_DEFAULT);
 }
 
+/* What a worker tells of itself, without being asked. */
+static void on_pulse(uv_timer_t *timer)
+{
+    struct worker *w = timer->data;
+    lua_State *L = w->serving->vm->L;
+    char id[16];
+    struct slice label = { id,
+                           (size_t)snprintf(id, sizeof id, "%u", w->api.id) };
+    metric_set(metrics_gauge("latchkey_lua_bytes",
+                             "Memory of a worker's Lua state.",
+                             (const char *const[]){ "worker", NULL }),
+               &label,
+               lua_gc(L, LUA_GCCOUNT, 0) * 1024.0 + lua_gc(L, LUA_GCCOUNTB, 0));
+}
+
 static void *thread(void *user)
 {
     struct worker *w = user;
     enum err e = open_all(w);
     report(w, w->first, e == OK);
-    if (e == OK)
+    if (e == OK) {
+        uv_timer_start(&w->pulse, on_pulse, 0, PULSE_MSEC);
         uv_run(&w->loop, UV_RUN_DEFAULT);
-    else
+    } else {
         finish(w);
+    }
     generation_unref(w->first);
     close_all(w);
     report(w, NULL, true);
@@ -289,7 +308,8 @@ enum err worker_start(struct worker **out, unsigned id,
     uv_loop_init(&w->loop);
     mailbox_init(&w->mailbox, &w->loop);
     uv_timer_init(&w->loop, &w->drain);
-    w->drain.data = w;
+    uv_timer_init(&w->loop, &w->pulse);
+    w->drain.data = w->pulse.data = w;
     w->api = (struct api_worker){
         .loop = &w->loop, .mailbox = &w->mailbox, .process = process, .id = id
     };

@@ -16,8 +16,6 @@ local admin = {}
 
 local build = metrics.gauge("latchkey_build_info", "The version that runs.",
   { "version" })
-local lua_bytes = metrics.gauge("latchkey_lua_bytes",
-  "Memory of a worker's Lua state.", { "worker" })
 
 local function send(status, body)
   ngx.status = status
@@ -53,9 +51,7 @@ local function readyz()
 end
 
 local function expose()
-  local status = server.status()
-  build:set(1, status.version)
-  lua_bytes:set(status.lua_bytes, tostring(status.worker))
+  build:set(1, server.status().version)
   text(200, metrics.expose())
 end
 

@@ -106,6 +106,8 @@ def test_metrics_count_logins_and_open_data(user, shop):
     changes = [now - then for now, then in zip(counts(), before)]
     assert changes == [1, 1, 1, 1, 2, 2]
     assert shop.metric("http_request_duration_seconds_count") > 0
+    assert all(shop.metric("lua_bytes", worker=worker) > 100000
+               for worker in "01")
     assert shop.metric("store_commit_seconds_count") > 0
     assert shop.metric("store_batch_size_sum") >= \
         shop.metric("store_batch_size_count")
