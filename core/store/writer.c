@@ -118,9 +118,9 @@ static void make_metrics(struct writer *w)
     static const double seconds[] = { .0001, .0005, .001, .005, .01,
                                       .05,   .1,    .5,   1,    5 };
     static const double sizes[] = { 1, 2, 4, 8, 16, 32, 64, 128, 256, 512 };
-    w->seconds = metrics_histogram(
-        "latchkey_store_commit_seconds", "How long a transaction took.", NULL,
-        seconds, sizeof seconds / sizeof *seconds);
+    w->seconds = metrics_histogram("latchkey_store_commit_seconds",
+                                   "How long a transaction took.", NULL,
+                                   seconds, sizeof seconds / sizeof *seconds);
     w->sizes = metrics_histogram("latchkey_store_batch_size",
                                  "Commits that shared a transaction.", NULL,
                                  sizes, sizeof sizes / sizeof *sizes);
