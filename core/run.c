@@ -9,6 +9,7 @@
 #include "platform/flight.h"
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 
 struct run {
     uv_loop_t loop;
@@ -33,6 +34,21 @@ static void on_done(struct task *t, bool ok)
         lua_pop(t->vm->L, 1);
     }
     uv_stop(&run->loop);
+}
+
+/* Compiles FILE, standard input for "-", or CODE after "-e"; what names the
+ * script is argv[*script] afterwards. */
+static int load(lua_State *L, int argc, char **argv, int *script)
+{
+    if (strcmp(argv[*script], "-e"))
+        return luaL_loadfile(L,
+                             strcmp(argv[*script], "-") ? argv[*script] : NULL);
+    if (++*script == argc) {
+        lua_pushliteral(L, "run: -e wants code");
+        return LUA_ERRSYNTAX;
+    }
+    return luaL_loadbuffer(L, argv[*script], strlen(argv[*script]),
+                           "=(command line)");
 }
 
 /* arg[0] is the script, arg[1] its first argument, as in lua(1). */
@@ -73,7 +89,7 @@ static enum err open_all(struct run *run, const struct options *o)
 static enum err start(struct run *run, int argc, char **argv, int script)
 {
     lua_State *L = run->api->vm->L;
-    if (luaL_loadfile(L, argv[script]))
+    if (load(L, argc, argv, &script))
         return err_set(ERR_SCRIPT, "%s", lua_tostring(L, -1));
     set_arg(L, argc, argv, script);
     for (int i = script + 1; i < argc; i++)

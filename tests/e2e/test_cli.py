@@ -256,8 +256,17 @@ def test_a_script_may_choose_its_exit_status(tmp_path, text, expected):
     assert script(tmp_path, text, leaks=False)[0] == expected
 
 
+def test_run_takes_a_script_from_standard_input_or_the_command_line(tmp_path):
+    text = "ngx.sleep(0.01) ngx.say(arg[1], ...)"
+    for args in (["-", "one"], ["-e", text, "one"]):
+        status, out, err = command(tmp_path, "run", *args, stdin=text)
+        assert (status, out, err) == (0, "oneone\n", "")
+    status, _, err = command(tmp_path, "run", "-e", "error 'oh'", leaks=False)
+    assert status == 1 and "(command line):1: oh" in err
+
+
 def test_run_wants_a_file(tmp_path):
-    for args in (["run"], ["run", "nothing.lua"]):
+    for args in (["run"], ["run", "nothing.lua"], ["run", "-e"]):
         status, _, err = command(tmp_path, *args, leaks=False)
         assert status == 1 and err.startswith("latchkey: ")
 
