@@ -8,7 +8,8 @@ void options_print_help(void)
 {
     fputs("Usage: latchkey [-?hvVtTq] [-s signal] [-p prefix] [-c filename]\n"
           "                [-e filename] [-g directives]\n"
-          "       latchkey [-p prefix] [-c filename] run FILE|-|-e CODE [ARG...]\n"
+          "       latchkey [-p prefix] [-c filename] run FILE [ARG...]\n"
+          "       latchkey [-p prefix] [-c filename] run -e CODE [ARG...]\n"
           "       latchkey decrypt --key K --iv IV [--appid A] [DATA|-]\n"
           "\n"
           "  -h            this help\n"
@@ -23,7 +24,7 @@ void options_print_help(void)
           "  -e filename   the error log until the configuration names one\n"
           "  -g directives global directives, after the configuration's\n"
           "\n"
-          "  run           runs a Lua script (- reads it from stdin) with the API\n"
+          "  run           runs a Lua script (-: standard input) with the API\n"
           "  decrypt       opens data by hand and says why it does not open\n",
           stdout);
 }
