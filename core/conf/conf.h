@@ -284,6 +284,8 @@ struct conf {
     struct conf_shared_dict *shared_dicts;
     struct conf_code *init, *init_worker, *exit_worker;
 
+    bool latchkey;      /* a directive of our own is in it; without one there
+                         * is no store and no secret: just scripts */
     struct slice store; /* URL; the path of lmdb: is absolute */
     const char *apps;   /* absolute */
     bool apps_watch;

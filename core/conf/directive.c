@@ -191,6 +191,7 @@ static enum err apply(struct scope *s, const struct node *n, unsigned pass)
     enum err e = check(d, n);
     if (!e)
         e = note(s, d, n);
+    s->conf->latchkey |= slice_starts(n->name, SLICE("latchkey_"));
     return e ? e : d->set(s, d, n);
 }
 
