@@ -1,5 +1,6 @@
 /* api.c -- a vm with all that scripts can call, for one generation. */
 #include "api/api.h"
+#include "api/request.h"
 #include <errno.h>
 #include <stdlib.h>
 
@@ -18,6 +19,9 @@ static void open_all(struct vm *vm)
 {
     static void (*const openers[])(struct vm *, lua_State *) = {
         ngx_open,
+        ngx_abort_open,
+        ngx_arg_open,
+        ngx_location_open,
         ngx_output_open,
         ngx_req_open,
         ngx_header_open,
@@ -178,19 +182,33 @@ void api_free(struct api *api)
 
 struct request *api_request_or_null(lua_State *L)
 {
+    if (vm_of(L)->phase)
+        return api_of(L)->direct;
     struct task *t = task_running(L);
     return t ? task_root(t)->owner : NULL;
 }
 
+static const char *context(const struct vm *vm)
+{
+    return vm->phase ? vm->phase : vm->running ? vm->running->context : NULL;
+}
+
 struct request *api_request(lua_State *L)
 {
-    struct task *t = task_running(L);
-    if (!t)
-        luaL_error(L, "API disabled in the context of %s",
-                   vm_of(L)->phase ? vm_of(L)->phase : "init_by_lua*");
-    struct request *r = task_root(t)->owner;
+    struct request *r = api_request_or_null(L);
+    const char *where = context(vm_of(L));
     if (!r)
-        luaL_error(L, "API disabled in the context of %s", t->context);
+        luaL_error(L, "API disabled in the context of %s",
+                   where ? where : "init_by_lua*");
+    return r;
+}
+
+struct request *api_request_in(lua_State *L, unsigned phases)
+{
+    struct request *r = api_request(L);
+    if (!(phases & 1u << r->phase))
+        luaL_error(L, "API disabled in the context of %s",
+                   context(vm_of(L)));
     return r;
 }
 

@@ -81,6 +81,7 @@ struct api {
     const struct api_generation *generation;
     const struct conf *conf;
     struct buf output;        /* of ngx.say without a request: `run` */
+    struct request *direct;   /* whose code runs outside tasks (vm->phase) */
     struct api_timer *timers; /* ngx_timer.c's, pending */
     unsigned timers_pending, timers_running;
     bool timers_retired; /* a delay is refused: nobody would wait for it */
@@ -118,9 +119,13 @@ static inline struct api *api_of(lua_State *L)
 enum err api_push_code(struct api *api, const struct conf_code *code,
                        const char *path, bool cached);
 
-/* The request of the running task.  Raises "no request found" where there is
- * none, and "API disabled in the context of ..." for a timer. */
+/* The request of the code that runs.  Raises "API disabled in the context of
+ * ..." where there is none. */
 struct request *api_request(lua_State *L);
+
+/* The same; raises too unless the phase that runs is one of phases: bits
+ * 1 << CONF_REWRITE and so on. */
+struct request *api_request_in(lua_State *L, unsigned phases);
 
 /* The same, or NULL. */
 struct request *api_request_or_null(lua_State *L);
@@ -128,6 +133,9 @@ struct request *api_request_or_null(lua_State *L);
 /* Each binding file: puts its functions into the table at the top of L (ngx
  * itself), or preloads a module. */
 void ngx_open(struct vm *vm, lua_State *L);
+void ngx_abort_open(struct vm *vm, lua_State *L);
+void ngx_arg_open(struct vm *vm, lua_State *L);
+void ngx_location_open(struct vm *vm, lua_State *L);
 void ngx_output_open(struct vm *vm, lua_State *L);
 void ngx_req_open(struct vm *vm, lua_State *L);
 void ngx_header_open(struct vm *vm, lua_State *L);

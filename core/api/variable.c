@@ -458,6 +458,20 @@ void variable_part(struct request *r, const struct conf_part *part,
     }
 }
 
+void variable_captures(struct request *r, const struct conf_pattern *p,
+                       struct slice subject, unsigned pairs)
+{
+    r->captures = pairs < REQUEST_CAPTURES ? pairs : REQUEST_CAPTURES;
+    r->captured = arena_dup(&r->http->arena, subject);
+    for (unsigned i = 0; p && i < p->nnamed; i++) {
+        unsigned g = p->named[i].group;
+        if (g < r->captures && r->ovector[2 * g] != REGEX_UNSET)
+            r->variables[p->named[i].variable->index] =
+                SLICE_OF(r->captured.data + r->ovector[2 * g],
+                         r->ovector[2 * g + 1] - r->ovector[2 * g]);
+    }
+}
+
 static void render_part(void *user, const struct conf_part *part,
                         struct buf *out)
 {
