@@ -2,6 +2,7 @@
 #include "api/api.h"
 #include "api/request.h"
 #include <errno.h>
+#include <stdio.h>
 #include <stdlib.h>
 
 void api_preload(struct vm *vm, const char *name, const luaL_Reg *funcs)
@@ -34,6 +35,7 @@ static void open_all(struct vm *vm)
         ngx_escape_open,
         ngx_digest_open,
         ngx_worker_open,
+        ndk_open,
         ngx_thread_open,
         ngx_semaphore_open,
         latchkey_crypto_open,
@@ -76,6 +78,19 @@ static void set_paths(struct api *api)
     buf_free(&path);
 }
 
+/* "init_by_lua error: ..." instead of whatever else stands before the text of
+ * a fault in loading. */
+static enum err name_directive(enum err e, const struct conf_code *code)
+{
+    char text[1024];
+    const char *why = err_text();
+    if (!strncmp(why, "failed to load", 14) && strstr(why, ": "))
+        why = strstr(why, ": ") + 2;
+    snprintf(text, sizeof text, "%s%s error: %s", code->directive,
+             code->is_file ? "_file" : "", why);
+    return err_set(e, "%s", text);
+}
+
 static enum err run_code(struct api *api, const struct conf_code *code,
                          const char *phase)
 {
@@ -87,7 +102,7 @@ static enum err run_code(struct api *api, const struct conf_code *code,
     if (e == OK)
         e = vm_call(api->vm, 0, 0);
     api->vm->phase = NULL;
-    return e;
+    return e == OK ? OK : name_directive(e, code);
 }
 
 /* latchkey.app keeps what it is given, by name. */
@@ -150,6 +165,8 @@ enum err api_new(struct api **out, struct api_worker *worker,
     if (e == OK)
         e = load_apps(api);
     if (e == OK)
+        global_guard(api->vm);
+    if (e == OK)
         *out = api;
     else
         api_free(api);
@@ -161,10 +178,16 @@ enum err api_start(struct api *api)
     return run_code(api, api->conf->init_worker, "init_worker_by_lua*");
 }
 
+void api_exit(struct api *api)
+{
+    if (run_code(api, api->conf->exit_worker, "exit_worker_by_lua*") != OK)
+        log_write(LOG_ERR, "%s", err_text());
+}
+
 void api_retire(struct api *api, void (*on_drained)(struct vm *vm))
 {
     vm_hold(api->vm);
-    run_code(api, api->conf->exit_worker, "exit_worker_by_lua*");
+    api_exit(api);
     ngx_timer_retire(api);
     vm_retire(api->vm, on_drained);
     vm_release(api->vm);
@@ -207,8 +230,7 @@ struct request *api_request_in(lua_State *L, unsigned phases)
 {
     struct request *r = api_request(L);
     if (!(phases & 1u << r->phase))
-        luaL_error(L, "API disabled in the context of %s",
-                   context(vm_of(L)));
+        luaL_error(L, "API disabled in the context of %s", context(vm_of(L)));
     return r;
 }
 

@@ -97,6 +97,10 @@ enum err api_new(struct api **out, struct api_worker *worker,
 /* Runs init_worker_by_lua*, once it is going to serve. */
 enum err api_start(struct api *api);
 
+/* Runs exit_worker_by_lua*; what it logs of its faults is all that comes of
+ * them. */
+void api_exit(struct api *api);
+
 /* No new work: timers fire prematurely, the rest drains; then on_drained
  * (from wherever the last hold was let go: do not free right there). */
 void api_retire(struct api *api, void (*on_drained)(struct vm *vm));
@@ -132,6 +136,7 @@ struct request *api_request_or_null(lua_State *L);
 
 /* Each binding file: puts its functions into the table at the top of L (ngx
  * itself), or preloads a module. */
+void ndk_open(struct vm *vm, lua_State *L);
 void ngx_open(struct vm *vm, lua_State *L);
 void ngx_abort_open(struct vm *vm, lua_State *L);
 void ngx_arg_open(struct vm *vm, lua_State *L);
@@ -159,6 +164,9 @@ void latchkey_request_open(struct vm *vm, lua_State *L);
 void latchkey_server_open(struct vm *vm, lua_State *L);
 void latchkey_store_open(struct vm *vm, lua_State *L);
 void latchkey_token_open(struct vm *vm, lua_State *L);
+
+/* From now on the log tells of new global variables. (global.c) */
+void global_guard(struct vm *vm);
 
 /* ngx_timer.c: all pending ones fire prematurely; or go without. */
 void ngx_timer_retire(struct api *api);

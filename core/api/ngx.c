@@ -66,7 +66,8 @@ static const struct constant {
 /* The answer has begun, so its status stands. */
 static int fixed_status(struct request *r, int status)
 {
-    if (status < 300 || status == r->status)
+    bool drops = status == 444 || status == 499 || status == 408;
+    if (status < 300 || status == r->status || drops)
         return status;
     struct buf text = { 0 };
     buf_addf(&text,

@@ -29,8 +29,7 @@ static int get_chunk(lua_State *L, const struct request_chunk *chunk, int index)
 
 static struct request *filtering(lua_State *L)
 {
-    return api_request_in(L, 1u << CONF_SET_LUA_PHASE |
-                                 1u << CONF_BODY_FILTER);
+    return api_request_in(L, 1u << CONF_SET_LUA_PHASE | 1u << CONF_BODY_FILTER);
 }
 
 static int f_get(lua_State *L)

@@ -24,10 +24,9 @@ static bool is_unsafe(struct slice path)
 {
     for (size_t i = 0; i < path.len; i++) {
         struct slice rest = slice_from(path, i);
-        if (!path.data[i] ||
-            ((i == 0 || path.data[i - 1] == '/') &&
-             slice_starts(rest, SLICE("..")) &&
-             (rest.len == 2 || rest.data[2] == '/')))
+        if (!path.data[i] || ((i == 0 || path.data[i - 1] == '/') &&
+                              slice_starts(rest, SLICE("..")) &&
+                              (rest.len == 2 || rest.data[2] == '/')))
             return true;
     }
     return false;
@@ -128,9 +127,8 @@ static void put_header(lua_State *L, const struct http_header *h)
 
 static void push_headers(lua_State *L, struct request *sub)
 {
-    struct slice type = SLICE("Content-Type"), length = SLICE("Content-Length");
-    if (sub->output.len && !request_out_header(sub, type).data)
-        request_set_header(sub, type, sub->location->default_type, true);
+    struct slice length = SLICE("Content-Length");
+    output_type(sub);
     lua_createtable(L, 0, (int)sub->out_count);
     for (unsigned i = 0; i < sub->out_count; i++) {
         struct http_header h = sub->out[i];
@@ -160,7 +158,8 @@ static void push_result(lua_State *L, struct request *sub)
     lua_setfield(L, -2, "status");
     push_headers(L, sub);
     lua_setfield(L, -2, "header");
-    vm_push(L, buf_slice(&sub->output));
+    bool head = slice_eq(sub->method, SLICE("HEAD"));
+    vm_push(L, head ? SLICE("") : buf_slice(&sub->output));
     lua_setfield(L, -2, "body");
     lua_pushboolean(L, sub->failed);
     lua_setfield(L, -2, "truncated");
@@ -295,10 +294,9 @@ static void set_body(struct request *sub, struct slice body)
 {
     sub->body = body;
     sub->body_read = true;
-    request_change_header(sub, SLICE("Content-Length"),
-                          slice_str(arena_printf(&sub->http->arena, "%zu",
-                                                 body.len)),
-                          true);
+    request_change_header(
+        sub, SLICE("Content-Length"),
+        slice_str(arena_printf(&sub->http->arena, "%zu", body.len)), true);
 }
 
 /* The caller's body goes along with PUT and POST, or where it is said. */
@@ -330,8 +328,7 @@ static void read_ctx(lua_State *L, int options, struct request *sub)
         return;
     }
     if (!lua_isnil(L, -1))
-        luaL_error(L,
-                   "Bad ctx option value type %s, expected a Lua table",
+        luaL_error(L, "Bad ctx option value type %s, expected a Lua table",
                    luaL_typename(L, -1));
     lua_pop(L, 1);
 }
@@ -418,8 +415,14 @@ static int run_capture(lua_State *L, struct task *t, struct request *r,
 static struct request *capturing(lua_State *L)
 {
     struct request *r = api_request_in(L, REQUEST_MAY_WAIT);
-    if (depth(r) >= DEPTH_MAX)
+    if (depth(r) >= DEPTH_MAX) {
+        struct buf text = { 0 };
+        buf_addf(&text, "lua subrequests cycle while processing \"%.*s\"",
+                 SLICE_FMT(r->uri));
+        request_log(r, LOG_ERR, buf_slice(&text));
+        buf_free(&text);
         luaL_error(L, "failed to issue subrequest: -1");
+    }
     return r;
 }
 
@@ -450,8 +453,10 @@ static int f_capture_multi(lua_State *L)
         lua_settop(L, 1);
         lua_rawgeti(L, 1, (int)i + 1);
         if (!lua_istable(L, 2))
-            return luaL_error(L, "The query argument %d is not a table, but "
-                                 "a %s", (int)i + 1, luaL_typename(L, 2));
+            return luaL_error(L,
+                              "The query argument %d is not a table, but "
+                              "a %s",
+                              (int)i + 1, luaL_typename(L, 2));
         lua_rawgeti(L, 2, 1);
         lua_rawgeti(L, 2, 2);
         if (!lua_isnil(L, 4))

@@ -168,8 +168,8 @@ void ngx_output_drained(struct http_request *http, void *user)
     if (r->flushers)
         http_drain_again(http); /* t may end all, so one after the other */
     if (http->lost) {
-        task_resume(t, vm_fail(t->co, http->late ? "timeout"
-                                                 : "client aborted"));
+        task_resume(t,
+                    vm_fail(t->co, http->late ? "timeout" : "client aborted"));
         return;
     }
     lua_pushinteger(t->co, 1);
@@ -188,10 +188,8 @@ static int f_flush(lua_State *L)
         return vm_fail(L, "seen eof");
     if (output_buffers(r))
         return vm_fail(L, "buffering");
-    if (!r->headers_sent && !output_begin(r))
-        return vm_fail(L, "nginx output filter error");
     output_flush(r);
-    if (!wait || r->parent || !http_flush(r->http)) {
+    if (!wait || r->parent || !r->http->streaming || !http_flush(r->http)) {
         lua_pushinteger(L, 1);
         return 1;
     }
@@ -223,6 +221,33 @@ static int f_send_headers(lua_State *L)
     return 1;
 }
 
+/* A line break would start a header of the caller's making. */
+static void refuse_unsafe(lua_State *L, struct slice uri)
+{
+    size_t i = 0;
+    while (i < uri.len && (unsigned char)uri.data[i] >= 0x20 &&
+           uri.data[i] != 0x7f)
+        i++;
+    if (i == uri.len)
+        return;
+    luaL_Buffer text;
+    luaL_buffinit(L, &text);
+    for (size_t k = 0; k < uri.len; k++) {
+        unsigned char c = (unsigned char)uri.data[k];
+        char escaped[5];
+        snprintf(escaped, sizeof escaped, "\\x%02X", c);
+        if (c < 0x20 || c >= 0x7f || c == '"' || c == '\\')
+            luaL_addstring(&text, escaped);
+        else
+            luaL_addchar(&text, (char)c);
+    }
+    luaL_pushresult(&text);
+    char byte[8];
+    snprintf(byte, sizeof byte, "0x%02x", (unsigned char)uri.data[i]);
+    luaL_error(L, "unsafe byte \"%s\" in redirect uri \"%s\"", byte,
+               lua_tostring(L, -1));
+}
+
 /* ngx.redirect(uri, status = 302) */
 static int f_redirect(lua_State *L)
 {
@@ -234,9 +259,7 @@ static int f_redirect(lua_State *L)
                              "ngx.HTTP_PERMANENT_REDIRECT, "
                              "ngx.HTTP_SEE_OTHER, and "
                              "ngx.HTTP_TEMPORARY_REDIRECT are allowed");
-    for (size_t i = 0; i < uri.len; i++)
-        if ((unsigned char)uri.data[i] < 0x20 || uri.data[i] == 0x7f)
-            return luaL_error(L, "unsafe byte in the redirect uri");
+    refuse_unsafe(L, uri);
     struct request *r = api_request_in(L, REQUEST_MAY_WAIT);
     struct task *t = task_check(L);
     if (r->headers_sent)

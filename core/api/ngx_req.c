@@ -318,9 +318,9 @@ static int f_discard_body(lua_State *L)
 
 static int f_get_body_data(lua_State *L)
 {
-    struct request *r =
-        api_request_in(L, REQUEST_MAY_WAIT | 1u << CONF_LOG |
-                              1u << CONF_HEADER_FILTER | 1u << CONF_BODY_FILTER);
+    struct request *r = api_request_in(L, REQUEST_MAY_WAIT | 1u << CONF_LOG |
+                                              1u << CONF_HEADER_FILTER |
+                                              1u << CONF_BODY_FILTER);
     if (!r->body.len || !r->body_read) {
         lua_pushnil(L);
         return 1;

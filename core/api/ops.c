@@ -72,8 +72,8 @@ static enum verdict answer(struct request *r, const struct conf_op *op)
 static bool match(struct request *r, const struct conf_pattern *p,
                   struct slice subject)
 {
-    int pairs = regex_match(p->regex, subject, 0, 0, r->ovector,
-                            REQUEST_CAPTURES);
+    int pairs =
+        regex_match(p->regex, subject, 0, 0, r->ovector, REQUEST_CAPTURES);
     if (pairs > 0)
         variable_captures(r, p, subject, (unsigned)pairs);
     return pairs > 0;
@@ -134,8 +134,7 @@ static bool test_file(enum conf_test test, const char *path)
     if (stat(path, &st))
         return false;
     return test == CONF_TEST_EXISTS ||
-           (test == CONF_TEST_FILE ? S_ISREG(st.st_mode)
-                                   : S_ISDIR(st.st_mode));
+           (test == CONF_TEST_FILE ? S_ISREG(st.st_mode) : S_ISDIR(st.st_mode));
 }
 
 static bool is_true(struct request *r, const struct conf_op *op)

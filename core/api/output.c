@@ -32,13 +32,20 @@ static void add_configured_headers(struct request *r)
     }
 }
 
+static const struct slice type = { "Content-Type", 12 };
+
+void output_type(struct request *r)
+{
+    const struct conf_location *at = r->location;
+    bool by_code = at->code[CONF_CONTENT] && r->status == 200;
+    if ((r->output.len || r->fd > 0 || r->headers_sent || by_code) &&
+        at->lua_use_default_type && !request_out_header(r, type).data)
+        request_set_header(r, type, at->default_type, false);
+}
+
 static void add_standard_headers(struct request *r)
 {
-    static const struct slice type = { "Content-Type", 12 };
-    bool has_body = r->output.len || r->fd > 0;
-    if (has_body && r->location->lua_use_default_type &&
-        !request_out_header(r, type).data)
-        request_set_header(r, type, r->location->default_type, false);
+    output_type(r);
     if (!request_out_header(r, SLICE("Server")).data)
         request_set_header(r, SLICE("Server"),
                            r->location->server_tokens == CONF_TOKENS_OFF
@@ -52,11 +59,9 @@ static void add_standard_headers(struct request *r)
 
 static bool filter_head(struct request *r, const struct conf_code *code)
 {
-    static const struct slice type = { "Content-Type", 12 };
     r->head_filtered = true;
+    output_type(r);
     r->headers_sent = false;
-    if (r->location->lua_use_default_type && !request_out_header(r, type).data)
-        request_set_header(r, type, r->location->default_type, false);
     bool ok = phase_call(r, CONF_HEADER_FILTER, code, 0);
     return ok && !(r->leaving && r->exit_status == REQUEST_ERROR);
 }
@@ -84,6 +89,8 @@ bool output_filter(struct request *r, bool last)
     r->filtered = r->output.len;
     if (chunk.last && !last)
         r->eof = true;
+    if (last && !chunk.last && r->parent)
+        r->failed = true; /* whoever captures it still waits for its end */
     return !r->failed;
 }
 
@@ -197,6 +204,7 @@ static void end_stream(struct request *r, bool more)
 static void reply_whole(struct request *r, bool more)
 {
     struct http_reply reply = make_reply(r);
+    r->headers_sent = true;
     reply.more = more;
     if (may_have_body(r->status))
         take_output(r, &reply.body);

@@ -139,6 +139,12 @@ void phase_locate(struct request *r)
     r->located = true;
 }
 
+static void drop_ctx(struct request *r)
+{
+    luaL_unref(r->api->vm->L, LUA_REGISTRYINDEX, r->ctx_ref);
+    r->ctx_ref = LUA_NOREF;
+}
+
 static bool too_many_jumps(struct request *r, const char *what)
 {
     if (++r->jumps <= JUMPS_MAX)
@@ -176,6 +182,7 @@ static bool prepare(struct request *r)
 /* The uri was rewritten: from the search for its location on. */
 static bool jump(struct request *r)
 {
+    drop_ctx(r);
     r->jumped = r->located = false;
     r->phase = CONF_REWRITE;
     return !too_many_jumps(r, "processing");
@@ -185,6 +192,8 @@ static const struct conf_code *code_of(const struct request *r)
 {
     const struct conf_location *at =
         r->phase == CONF_SERVER_REWRITE ? r->server->root : r->location;
+    if (r->phase == CONF_ACCESS && r->parent)
+        return NULL; /* it was asked for by one who has access */
     return at->code[r->phase];
 }
 
@@ -228,8 +237,7 @@ void phase_redirect(struct request *r, struct slice uri, struct slice args)
     bool named = slice_starts(uri, SLICE("@"));
     if (too_many_jumps(r, "internally redirecting to"))
         return;
-    luaL_unref(r->api->vm->L, LUA_REGISTRYINDEX, r->ctx_ref);
-    r->ctx_ref = LUA_NOREF;
+    drop_ctx(r);
     r->internal = true;
     if (named) {
         enter_named(r, uri);

@@ -17,9 +17,9 @@ struct request {
     struct slice uri, args;      /* decoded path; raw query without '?' */
     struct http_header *headers; /* in: a copy that scripts may change */
     unsigned header_count, header_cap;
-    struct slice body;       /* what scripts see once it is read; data NULL:
-                              * none */
-    struct buf new_body;     /* of ngx.req.init_body, while makes_body */
+    struct slice body;   /* what scripts see once it is read; data NULL:
+                          * none */
+    struct buf new_body; /* of ngx.req.init_body, while makes_body */
     bool makes_body;
     struct slice *variables; /* conf->nvariables; data NULL: not set */
     size_t ovector[2 * REQUEST_CAPTURES];
@@ -55,7 +55,7 @@ struct request {
     unsigned jumps;        /* so far */
     struct slice exec_uri; /* ngx.exec's; data NULL: it was not called */
     struct slice exec_args;
-    const struct conf_op *set; /* set_by_lua, while it runs */
+    const struct conf_op *set;   /* set_by_lua, while it runs */
     struct request_chunk *chunk; /* body_filter_by_lua's, while it runs */
     int abort_ref;               /* ngx.on_abort's function */
     struct task *flushers;       /* who wait in ngx.flush, linked by op */
@@ -128,6 +128,9 @@ void phase_redirect(struct request *r, struct slice uri, struct slice args);
 
 /* nginx's rewriting; false: it has answered. (ops.c) */
 bool ops_run(struct request *r, const struct conf_op *op);
+
+/* A Content-Type where the answer has a body but none was set. (output.c) */
+void output_type(struct request *r);
 
 /* Fixes status and headers; false: header_filter_by_lua failed. (output.c) */
 bool output_begin(struct request *r);

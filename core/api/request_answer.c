@@ -140,11 +140,13 @@ void request_finish(struct request *r, int status)
         finish(r);
         return;
     }
-    if (is_dropped(status) && !r->parent && !r->headers_sent) {
+    if (is_dropped(status) && !r->parent) {
         drop(r, status);
         return;
     }
-    if (!r->headers_sent && r->fd <= 0 && status >= 300) {
+    if (r->parent && !r->headers_sent && status >= 300) {
+        r->status = status; /* whoever captures it makes no page of it */
+    } else if (!r->headers_sent && r->fd <= 0 && status >= 300) {
         if (use_page(r, status))
             return;
         r->status = r->error_status ? r->error_status : status;

@@ -16,8 +16,8 @@ enum {
     IN_ALL = IN_HTTP | IN_SERVER | IN_LOCATION,
     IN_SCRIPTS = IN_ALL | IN_IF,
     IN_REWRITE = IN_SERVER | IN_LOCATION | IN_IF,
-    MANY = 32,   /* may come again in the same block */
-    BLOCK = 64,  /* has braces */
+    MANY = 32,    /* may come again in the same block */
+    BLOCK = 64,   /* has braces */
     NESTED = 128, /* a block of the second pass */
     TWICE = 256   /* applied in both */
 };

@@ -13,13 +13,12 @@ static size_t prefix_mark(struct slice s)
     return slice_starts(s, SLICE("$prefix")) ? 7 : 0;
 }
 
-/* The prefix goes in without its slash: "$prefix/lua/?.lua". */
+/* "$prefix/lua/?.lua", "${prefix}lua/?.lua". */
 enum err scripting_path(struct scope *s, const struct directive *d,
                         const struct node *n)
 {
     struct slice *field = directive_field(s, d), rest = n->args[0];
     struct slice prefix = slice_str(s->conf->prefix);
-    prefix.len -= prefix.len > 1;
     struct buf out = { 0 };
     while (rest.len) {
         size_t mark = prefix_mark(rest);

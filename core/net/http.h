@@ -59,7 +59,7 @@ struct http_request {
     struct buf stream; /* of http_start: what MHD has not yet taken, from */
     size_t taken;      /* here on */
     bool streaming, last, parked;
-    bool wants_drain, is_drained;       /* in listen->drained */
+    bool wants_drain, is_drained; /* in listen->drained */
     struct http_request *next_drained;
     struct http_request *next, **prev; /* in server->detached */
 };
