@@ -1,22 +1,8 @@
-/* ngx_location.c -- ngx.location.capture, capture_multi and ngx.exec.
- *
- * A subrequest is a struct request of its own over the same connection: it
- * goes through the phases of its location, and its answer stays in memory.
- * It begins at once, inside the call; only what does not end then is waited
- * for. */
-#include "api/request.h"
+/* ngx_location.c -- ngx.location.capture, capture_multi and ngx.exec. */
+#include "api/capture.h"
 #include "base/text.h"
-#include <stdio.h>
 
 enum { DEPTH_MAX = 50 };
-
-struct capture {
-    struct task *task; /* who waits; NULL: nobody (yet) */
-    struct capture *next;
-    unsigned count, pending;
-    bool dropped;
-    struct request *subs[];
-};
 
 /* ---- targets ------------------------------------------------------------ */
 
@@ -101,131 +87,6 @@ static int f_exec(lua_State *L)
     return task_unwind(t);
 }
 
-/* ---- results ------------------------------------------------------------ */
-
-/* t[name] = value, a second value makes a list; the table is on top. */
-static void put_header(lua_State *L, const struct http_header *h)
-{
-    vm_push(L, h->name);
-    vm_push(L, h->name);
-    lua_rawget(L, -3);
-    if (lua_isnil(L, -1)) {
-        lua_pop(L, 1);
-        vm_push(L, h->value);
-    } else if (lua_istable(L, -1)) {
-        vm_push(L, h->value);
-        lua_rawseti(L, -2, (int)lua_objlen(L, -2) + 1);
-    } else {
-        lua_createtable(L, 2, 0);
-        lua_insert(L, -2);
-        lua_rawseti(L, -2, 1);
-        vm_push(L, h->value);
-        lua_rawseti(L, -2, 2);
-    }
-    lua_rawset(L, -3);
-}
-
-static void push_headers(lua_State *L, struct request *sub)
-{
-    struct slice length = SLICE("Content-Length");
-    output_type(sub);
-    lua_createtable(L, 0, (int)sub->out_count);
-    for (unsigned i = 0; i < sub->out_count; i++) {
-        struct http_header h = sub->out[i];
-        char digits[24];
-        if (slice_eq_nocase(h.name, length) && slice_eq(h.value, SLICE("0"))) {
-            int n = snprintf(digits, sizeof digits, "%zu", sub->output.len);
-            h.value = SLICE_OF(digits, (size_t)n); /* its own count */
-        }
-        put_header(L, &h);
-    }
-}
-
-static void drop_sub(struct request *sub)
-{
-    sub->finished = true;
-    request_drop_task(sub);
-    buf_free(&sub->output);
-    buf_free(&sub->new_body);
-    luaL_unref(sub->api->vm->L, LUA_REGISTRYINDEX, sub->ctx_ref);
-    sub->ctx_ref = LUA_NOREF;
-}
-
-static void push_result(lua_State *L, struct request *sub)
-{
-    lua_createtable(L, 0, 4);
-    lua_pushinteger(L, sub->status);
-    lua_setfield(L, -2, "status");
-    push_headers(L, sub);
-    lua_setfield(L, -2, "header");
-    bool head = slice_eq(sub->method, SLICE("HEAD"));
-    vm_push(L, head ? SLICE("") : buf_slice(&sub->output));
-    lua_setfield(L, -2, "body");
-    lua_pushboolean(L, sub->failed);
-    lua_setfield(L, -2, "truncated");
-    drop_sub(sub);
-}
-
-static int push_results(lua_State *L, struct capture *c)
-{
-    lua_checkstack(L, (int)c->count + 8);
-    for (unsigned i = 0; i < c->count; i++)
-        push_result(L, c->subs[i]);
-    return (int)c->count;
-}
-
-static void unlink_capture(struct request *parent, struct capture *c)
-{
-    struct capture **at = &parent->awaited;
-    while (*at && *at != c)
-        at = &(*at)->next;
-    if (*at)
-        *at = c->next;
-}
-
-void capture_done(struct request *sub)
-{
-    struct capture *c = sub->capture;
-    struct request *parent = sub->parent;
-    parent->subrequests--;
-    c->pending--;
-    if (c->pending || !c->task)
-        return;
-    struct task *t = c->task;
-    unlink_capture(parent, c);
-    task_resume(t, push_results(t->co, c));
-}
-
-static void drop(struct request *parent, struct capture *c)
-{
-    unlink_capture(parent, c);
-    parent->subrequests -= c->pending;
-    for (unsigned i = 0; i < c->count; i++)
-        if (c->subs[i])
-            drop_sub(c->subs[i]);
-}
-
-static void cancel_capture(struct task *t)
-{
-    struct capture *c = t->op;
-    drop(c->subs[0]->parent, c);
-}
-
-void capture_drop(struct request *r)
-{
-    while (r->awaited)
-        drop(r, r->awaited);
-}
-
-void capture_keep(struct request *r)
-{
-    for (struct capture *c = r->awaited; c; c = c->next)
-        for (unsigned i = 0; i < c->count; i++) {
-            request_keep(c->subs[i]);
-            capture_keep(c->subs[i]);
-        }
-}
-
 /* ---- subrequests -------------------------------------------------------- */
 
 static unsigned depth(const struct request *r)
@@ -294,7 +155,7 @@ static void set_body(struct request *sub, struct slice body)
 {
     sub->body = body;
     sub->body_read = true;
-    request_change_header(
+    ngx_req_change_header(
         sub, SLICE("Content-Length"),
         slice_str(arena_printf(&sub->http->arena, "%zu", body.len)), true);
 }
@@ -382,36 +243,6 @@ static struct request *read_sub(lua_State *L, struct request *parent,
     return sub;
 }
 
-static struct capture *make_capture(lua_State *L, struct request *r,
-                                    unsigned count)
-{
-    struct capture *c = arena_alloc(
-        &r->http->arena, sizeof *c + count * sizeof(struct request *));
-    if (!c)
-        luaL_error(L, "no memory");
-    c->count = c->pending = count;
-    return c;
-}
-
-static int run_capture(lua_State *L, struct task *t, struct request *r,
-                       struct capture *c)
-{
-    t->op = NULL;
-    r->subrequests += c->count;
-    c->next = r->awaited;
-    r->awaited = c;
-    for (unsigned i = 0; i < c->count; i++) {
-        c->subs[i]->capture = c;
-        phase_run(c->subs[i], CONF_SERVER_REWRITE);
-    }
-    if (c->pending) {
-        c->task = t;
-        return task_wait(t, cancel_capture, c);
-    }
-    unlink_capture(r, c);
-    return push_results(L, c);
-}
-
 static struct request *capturing(lua_State *L)
 {
     struct request *r = api_request_in(L, REQUEST_MAY_WAIT);
@@ -435,9 +266,9 @@ static int f_capture(lua_State *L)
         luaL_checktype(L, 2, LUA_TTABLE);
     struct request *r = capturing(L);
     struct task *t = task_check(L);
-    struct capture *c = make_capture(L, r, 1);
+    struct capture *c = capture_new(L, r, 1);
     c->subs[0] = read_sub(L, r, 1, options);
-    return run_capture(L, t, r, c);
+    return capture_run(L, t, r, c);
 }
 
 /* ngx.location.capture_multi { {uri, options}, ... } */
@@ -448,7 +279,7 @@ static int f_capture_multi(lua_State *L)
     luaL_argcheck(L, count, 1, "at least one subrequest should be specified");
     struct request *r = capturing(L);
     struct task *t = task_check(L);
-    struct capture *c = make_capture(L, r, count);
+    struct capture *c = capture_new(L, r, count);
     for (unsigned i = 0; i < count; i++) {
         lua_settop(L, 1);
         lua_rawgeti(L, 1, (int)i + 1);
@@ -463,7 +294,7 @@ static int f_capture_multi(lua_State *L)
             luaL_checktype(L, 4, LUA_TTABLE);
         c->subs[i] = read_sub(L, r, 3, lua_isnil(L, 4) ? 0 : 4);
     }
-    return run_capture(L, t, r, c);
+    return capture_run(L, t, r, c);
 }
 
 void ngx_location_open(struct vm *vm, lua_State *L)

@@ -183,7 +183,7 @@ static void add_header(struct request *r, struct slice name, struct slice value)
         (struct http_header){ arena_dup(arena, name), arena_dup(arena, value) };
 }
 
-void request_change_header(struct request *r, struct slice name,
+void ngx_req_change_header(struct request *r, struct slice name,
                            struct slice value, bool replace)
 {
     if (replace)
@@ -348,7 +348,7 @@ static struct request *body_writer(lua_State *L)
 static void put_body(struct request *r, struct slice body)
 {
     r->body = body;
-    request_change_header(
+    ngx_req_change_header(
         r, SLICE("Content-Length"),
         slice_str(arena_printf(&r->http->arena, "%zu", body.len)), true);
 }

@@ -244,7 +244,7 @@ void phase_redirect(struct request *r, struct slice uri, struct slice args)
         return;
     }
     r->uri = uri;
-    r->args = args;
+    r->args = args.len ? args : SLICE_NONE;
     r->jumped = r->located = false;
     phase_run(r, CONF_SERVER_REWRITE);
 }

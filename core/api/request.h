@@ -62,7 +62,7 @@ struct request {
 
     struct request *parent;  /* of a subrequest */
     unsigned subrequests;    /* under way */
-    struct capture *capture; /* who waits for it (ngx_location.c) */
+    struct capture *capture; /* who waits for it (capture.c) */
     struct capture *awaited; /* of its own subrequests */
 
     struct slice id;    /* of answers and log lines, once it was asked for */
@@ -163,7 +163,7 @@ struct slice ngx_req_method(lua_State *L, int number);
  * for.  (ngx_thread.c) */
 void ngx_thread_launch(struct task *t, lua_State *L);
 
-/* The captured subrequest has its answer. (ngx_location.c) */
+/* The captured subrequest has its answer. (capture.c) */
 void capture_done(struct request *r);
 
 /* Drops what waits for subrequests of r and these themselves. */
@@ -178,8 +178,9 @@ bool request_init(struct request *r, struct api *api,
 void request_drop_task(struct request *r);
 void request_keep(struct request *r);
 
-/* A header of the request; without value.data it is only taken out. */
-void request_change_header(struct request *r, struct slice name,
+/* A header of the request; without value.data it is only taken out.
+ * (ngx_req.c) */
+void ngx_req_change_header(struct request *r, struct slice name,
                            struct slice value, bool replace);
 
 /* Sets Location; a path gets the server's name before it, as nginx's

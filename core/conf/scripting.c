@@ -22,11 +22,13 @@ enum err scripting_path(struct scope *s, const struct directive *d,
     struct buf out = { 0 };
     while (rest.len) {
         size_t mark = prefix_mark(rest);
-        if (mark)
-            buf_add(&out, prefix);
-        else
+        if (!mark)
             buf_add_char(&out, *rest.data);
         rest = slice_from(rest, mark ? mark : 1);
+        if (mark)
+            buf_add(&out, prefix);
+        if (mark && slice_starts(rest, SLICE("/")))
+            out.len--; /* one slash is enough */
     }
     *field = arena_dup(s->arena, buf_slice(&out));
     bool ok = buf_ok(&out) && field->data;

@@ -42,6 +42,8 @@ static void drive(struct http_listen *l)
     run(l);
     if (l->drained)
         http_tell_drained(l);
+    if (l->resumed) /* by who was told; the loop may be about to sleep */
+        uv_timer_start(&l->timer, http_on_timer, 0, 0);
 }
 
 static void on_readable(uv_poll_t *poll, int status, int events)

@@ -76,6 +76,10 @@ enum MHD_Result http_on_access(void *listen, struct MHD_Connection *mhd,
                                size_t *size, void **request);
 void http_on_completed(void *listen, struct MHD_Connection *mhd, void **request,
                        enum MHD_RequestTerminationCode code);
+bool http_is_unclear(const struct http_request *r);
+void http_suspend(struct http_request *r);
+void http_resume(struct http_request *r);
+void http_note_drain(struct http_request *r);
 void http_abandon(struct http_request *r);
 void http_abandon_detached(struct http_server *s);
 void http_tell_drained(struct http_listen *l);
