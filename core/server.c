@@ -320,6 +320,8 @@ static void catch_signals(struct server *s)
     static const int numbers[SIGNALS] = { SIGTERM, SIGINT, SIGQUIT, SIGHUP,
                                           SIGUSR1 };
     signal(SIGPIPE, SIG_IGN);
+    signal(SIGALRM, SIG_IGN); /* nginx takes these two as its own */
+    signal(SIGIO, SIG_IGN);
     for (int i = 0; i < SIGNALS; i++) {
         uv_signal_init(&s->loop, &s->signals[i]);
         s->signals[i].data = s;

@@ -166,6 +166,8 @@ enum err api_new(struct api **out, struct api_worker *worker,
         e = load_apps(api);
     if (e == OK)
         global_guard(api->vm);
+    if (e == OK && api->conf->uncached)
+        fresh_note(api);
     if (e == OK)
         *out = api;
     else

@@ -85,6 +85,7 @@ struct api {
     struct api_timer *timers; /* ngx_timer.c's, pending */
     unsigned timers_pending, timers_running;
     bool timers_retired; /* a delay is refused: nobody would wait for it */
+    int fresh_ref;       /* registry: what fresh.c keeps */
     int codes_ref;       /* registry: conf_code or path -> compiled function */
 };
 
@@ -164,6 +165,11 @@ void latchkey_request_open(struct vm *vm, lua_State *L);
 void latchkey_server_open(struct vm *vm, lua_State *L);
 void latchkey_store_open(struct vm *vm, lua_State *L);
 void latchkey_token_open(struct vm *vm, lua_State *L);
+
+/* lua_code_cache off: what is loaded and global now stays; the rest goes at
+ * each fresh_start. (fresh.c) */
+void fresh_note(struct api *api);
+void fresh_start(struct api *api);
 
 /* From now on the log tells of new global variables. (global.c) */
 void global_guard(struct vm *vm);

@@ -193,6 +193,8 @@ static void on_request(struct http_request *http, void *user)
     int fault = http->fault;
     if (!fault && atomic_load(&r->api->worker->process->draining))
         fault = 503;
+    if (!r->location->lua_code_cache)
+        fresh_start(r->api);
     if (fault)
         request_finish(r, fault);
     else

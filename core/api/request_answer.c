@@ -40,7 +40,7 @@ void request_set_header(struct request *r, struct slice name,
 void request_set_location(struct request *r, struct slice to)
 {
     struct buf url = { 0 };
-    if (to.len && to.data[0] == '/') {
+    if (to.len && to.data[0] == '/' && !r->parent) {
         struct buf port = { 0 };
         buf_add(&url, SLICE("http://"));
         variable_get(r, SLICE("host"), &url);

@@ -333,6 +333,7 @@ struct conf {
     struct slice lua_package_path;  /* data is NULL: LuaJIT's own */
     struct slice lua_package_cpath; /* $prefix is already replaced */
     struct conf_shared_dict *shared_dicts;
+    bool uncached; /* lua_code_cache is off somewhere */
     struct conf_code *init, *init_worker, *exit_worker;
 
     bool latchkey;      /* a directive of our own is in it; without one there

@@ -1,5 +1,6 @@
 /* scripting.c -- directives on the state that scripts run in. */
 #include "base/buf.h"
+#include "base/log.h"
 #include "base/text.h"
 #include "conf/setters.h"
 
@@ -53,5 +54,18 @@ enum err scripting_dict(struct scope *s, const struct directive *d,
     if (!(*at = arena_alloc(s->arena, sizeof dict)))
         return fault_memory();
     **at = dict;
+    return OK;
+}
+
+enum err scripting_cache(struct scope *s, const struct directive *d,
+                         const struct node *n)
+{
+    enum err e = setting_flag(s, d, n);
+    if (e || s->location->lua_code_cache)
+        return e;
+    s->conf->uncached = true;
+    log_write(LOG_ALERT,
+              "lua_code_cache is off; this will hurt performance in %s:%u",
+              n->file, n->line);
     return OK;
 }

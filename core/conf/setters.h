@@ -39,6 +39,7 @@ enum err code_make(struct scope *s, const struct directive *d,
 /* scripting.c: the state that scripts run in. */
 setter scripting_path;
 setter scripting_dict;
+setter scripting_cache;
 
 /* latchkey.c: our own. */
 setter latchkey_store;
