@@ -320,6 +320,8 @@ static void catch_signals(struct server *s)
     static const int numbers[SIGNALS] = { SIGTERM, SIGINT, SIGQUIT, SIGHUP,
                                           SIGUSR1 };
     signal(SIGPIPE, SIG_IGN);
+    signal(SIGALRM, SIG_IGN); /* nginx takes these two as its own */
+    signal(SIGIO, SIG_IGN);
     for (int i = 0; i < SIGNALS; i++) {
         uv_signal_init(&s->loop, &s->signals[i]);
         s->signals[i].data = s;
@@ -358,20 +360,27 @@ static const char *node_name(struct server *s, const struct conf *conf)
     return arena_dup(&s->arena, slice_str(conf->node ? conf->node : name)).data;
 }
 
-static enum err prepare(struct server *s)
+static enum err load_secrets(struct server *s, const struct conf *conf)
 {
-    const struct conf *conf = s->current->conf;
     struct api_process *p = &s->process;
     enum err e = load_keys(s, conf);
     if (e == OK)
         e = setup_secret(&s->arena, &conf->admin_token, true, &p->admin_token);
     if (e == OK)
         e = setup_secret(&s->arena, &conf->service_key, false, &p->service_key);
+    return e;
+}
+
+static enum err prepare(struct server *s)
+{
+    const struct conf *conf = s->current->conf;
+    struct api_process *p = &s->process;
+    enum err e = conf->latchkey ? load_secrets(s, conf) : OK;
     if (e == OK)
         e = setup_limits(conf);
     if (e == OK)
         e = setup_user(conf);
-    if (e == OK)
+    if (e == OK && conf->latchkey)
         e = open_store(s, conf);
     p->workers = conf->worker_processes;
     p->node = node_name(s, conf);

@@ -123,7 +123,7 @@ static enum err serve(struct worker *w, struct generation *g)
     s->worker = w;
     enum err e = api_new(&s->api, &w->api, &g->api);
     if (e == OK && (e = api_start(s->api)) != OK) {
-        log_write(LOG_ERR, "init_worker_by_lua error: %s", err_text());
+        log_write(LOG_ERR, "%s", err_text());
         e = OK; /* as nginx: the worker serves all the same */
     }
     if (e != OK) {
@@ -178,6 +178,8 @@ void worker_switch(struct worker *w, struct generation *g)
 
 static void finish(struct worker *w)
 {
+    if (w->current)
+        api_exit(w->current->api);
     if (w->http)
         http_server_free(w->http);
     w->http = NULL;

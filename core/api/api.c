@@ -1,6 +1,8 @@
 /* api.c -- a vm with all that scripts can call, for one generation. */
 #include "api/api.h"
+#include "api/request.h"
 #include <errno.h>
+#include <stdio.h>
 #include <stdlib.h>
 
 void api_preload(struct vm *vm, const char *name, const luaL_Reg *funcs)
@@ -18,6 +20,9 @@ static void open_all(struct vm *vm)
 {
     static void (*const openers[])(struct vm *, lua_State *) = {
         ngx_open,
+        ngx_abort_open,
+        ngx_arg_open,
+        ngx_location_open,
         ngx_output_open,
         ngx_req_open,
         ngx_header_open,
@@ -30,6 +35,7 @@ static void open_all(struct vm *vm)
         ngx_escape_open,
         ngx_digest_open,
         ngx_worker_open,
+        ndk_open,
         ngx_thread_open,
         ngx_semaphore_open,
         latchkey_crypto_open,
@@ -72,6 +78,19 @@ static void set_paths(struct api *api)
     buf_free(&path);
 }
 
+/* "init_by_lua error: ..." instead of whatever else stands before the text of
+ * a fault in loading. */
+static enum err name_directive(enum err e, const struct conf_code *code)
+{
+    char text[1024];
+    const char *why = err_text();
+    if (!strncmp(why, "failed to load", 14) && strstr(why, ": "))
+        why = strstr(why, ": ") + 2;
+    snprintf(text, sizeof text, "%s%s error: %s", code->directive,
+             code->is_file ? "_file" : "", why);
+    return err_set(e, "%s", text);
+}
+
 static enum err run_code(struct api *api, const struct conf_code *code,
                          const char *phase)
 {
@@ -83,7 +102,7 @@ static enum err run_code(struct api *api, const struct conf_code *code,
     if (e == OK)
         e = vm_call(api->vm, 0, 0);
     api->vm->phase = NULL;
-    return e;
+    return e == OK ? OK : name_directive(e, code);
 }
 
 /* latchkey.app keeps what it is given, by name. */
@@ -146,6 +165,10 @@ enum err api_new(struct api **out, struct api_worker *worker,
     if (e == OK)
         e = load_apps(api);
     if (e == OK)
+        global_guard(api->vm);
+    if (e == OK && api->conf->uncached)
+        fresh_note(api);
+    if (e == OK)
         *out = api;
     else
         api_free(api);
@@ -157,10 +180,16 @@ enum err api_start(struct api *api)
     return run_code(api, api->conf->init_worker, "init_worker_by_lua*");
 }
 
+void api_exit(struct api *api)
+{
+    if (run_code(api, api->conf->exit_worker, "exit_worker_by_lua*") != OK)
+        log_write(LOG_ERR, "%s", err_text());
+}
+
 void api_retire(struct api *api, void (*on_drained)(struct vm *vm))
 {
     vm_hold(api->vm);
-    run_code(api, api->conf->exit_worker, "exit_worker_by_lua*");
+    api_exit(api);
     ngx_timer_retire(api);
     vm_retire(api->vm, on_drained);
     vm_release(api->vm);
@@ -178,19 +207,32 @@ void api_free(struct api *api)
 
 struct request *api_request_or_null(lua_State *L)
 {
+    if (vm_of(L)->phase)
+        return api_of(L)->direct;
     struct task *t = task_running(L);
     return t ? task_root(t)->owner : NULL;
 }
 
+static const char *context(const struct vm *vm)
+{
+    return vm->phase ? vm->phase : vm->running ? vm->running->context : NULL;
+}
+
 struct request *api_request(lua_State *L)
 {
-    struct task *t = task_running(L);
-    if (!t)
-        luaL_error(L, "API disabled in the context of %s",
-                   vm_of(L)->phase ? vm_of(L)->phase : "init_by_lua*");
-    struct request *r = task_root(t)->owner;
+    struct request *r = api_request_or_null(L);
+    const char *where = context(vm_of(L));
     if (!r)
-        luaL_error(L, "API disabled in the context of %s", t->context);
+        luaL_error(L, "API disabled in the context of %s",
+                   where ? where : "init_by_lua*");
+    return r;
+}
+
+struct request *api_request_in(lua_State *L, unsigned phases)
+{
+    struct request *r = api_request(L);
+    if (!(phases & 1u << r->phase))
+        luaL_error(L, "API disabled in the context of %s", context(vm_of(L)));
     return r;
 }
 

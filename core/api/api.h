@@ -81,9 +81,11 @@ struct api {
     const struct api_generation *generation;
     const struct conf *conf;
     struct buf output;        /* of ngx.say without a request: `run` */
+    struct request *direct;   /* whose code runs outside tasks (vm->phase) */
     struct api_timer *timers; /* ngx_timer.c's, pending */
     unsigned timers_pending, timers_running;
     bool timers_retired; /* a delay is refused: nobody would wait for it */
+    int fresh_ref;       /* registry: what fresh.c keeps */
     int codes_ref;       /* registry: conf_code or path -> compiled function */
 };
 
@@ -95,6 +97,10 @@ enum err api_new(struct api **out, struct api_worker *worker,
 
 /* Runs init_worker_by_lua*, once it is going to serve. */
 enum err api_start(struct api *api);
+
+/* Runs exit_worker_by_lua*; what it logs of its faults is all that comes of
+ * them. */
+void api_exit(struct api *api);
 
 /* No new work: timers fire prematurely, the rest drains; then on_drained
  * (from wherever the last hold was let go: do not free right there). */
@@ -118,16 +124,24 @@ static inline struct api *api_of(lua_State *L)
 enum err api_push_code(struct api *api, const struct conf_code *code,
                        const char *path, bool cached);
 
-/* The request of the running task.  Raises "no request found" where there is
- * none, and "API disabled in the context of ..." for a timer. */
+/* The request of the code that runs.  Raises "API disabled in the context of
+ * ..." where there is none. */
 struct request *api_request(lua_State *L);
+
+/* The same; raises too unless the phase that runs is one of phases: bits
+ * 1 << CONF_REWRITE and so on. */
+struct request *api_request_in(lua_State *L, unsigned phases);
 
 /* The same, or NULL. */
 struct request *api_request_or_null(lua_State *L);
 
 /* Each binding file: puts its functions into the table at the top of L (ngx
  * itself), or preloads a module. */
+void ndk_open(struct vm *vm, lua_State *L);
 void ngx_open(struct vm *vm, lua_State *L);
+void ngx_abort_open(struct vm *vm, lua_State *L);
+void ngx_arg_open(struct vm *vm, lua_State *L);
+void ngx_location_open(struct vm *vm, lua_State *L);
 void ngx_output_open(struct vm *vm, lua_State *L);
 void ngx_req_open(struct vm *vm, lua_State *L);
 void ngx_header_open(struct vm *vm, lua_State *L);
@@ -151,6 +165,14 @@ void latchkey_request_open(struct vm *vm, lua_State *L);
 void latchkey_server_open(struct vm *vm, lua_State *L);
 void latchkey_store_open(struct vm *vm, lua_State *L);
 void latchkey_token_open(struct vm *vm, lua_State *L);
+
+/* lua_code_cache off: what is loaded and global now stays; the rest goes at
+ * each fresh_start. (fresh.c) */
+void fresh_note(struct api *api);
+void fresh_start(struct api *api);
+
+/* From now on the log tells of new global variables. (global.c) */
+void global_guard(struct vm *vm);
 
 /* ngx_timer.c: all pending ones fire prematurely; or go without. */
 void ngx_timer_retire(struct api *api);

@@ -72,7 +72,9 @@ static int f_head(lua_State *L)
 static int f_body(lua_State *L)
 {
     lua_Integer max = luaL_checkinteger(L, 1);
-    struct slice body = api_request(L)->body;
+    struct request *r = api_request(L);
+    struct slice body = r->body;
+    r->body_read = true; /* hooks may look at it too */
     size_t at = leading_blanks(body);
     const char *msg = NULL;
     lua_pushnil(L);

@@ -63,25 +63,48 @@ static const struct constant {
     { "HTTP_INSUFFICIENT_STORAGE", 507 },
 };
 
+/* The answer has begun, so its status stands. */
+static int fixed_status(struct request *r, int status)
+{
+    bool drops = status == 444 || status == 499 || status == 408;
+    if (status < 300 || status == r->status || drops)
+        return status;
+    struct buf text = { 0 };
+    buf_addf(&text,
+             "attempt to set status %d via ngx.exit after sending out "
+             "the response status %d",
+             status, r->status);
+    request_log(r, LOG_ERR, buf_slice(&text));
+    buf_free(&text);
+    return r->status;
+}
+
+/* In a header filter: no coroutine that could be left, so by an error that
+ * phase_call knows. */
+static int leave(lua_State *L, int status)
+{
+    struct request *r = api_request_in(L, 1u << CONF_HEADER_FILTER);
+    r->exit_status = status;
+    r->leaving = true;
+    lua_pushnil(L);
+    return lua_error(L);
+}
+
 /* ngx.exit(status): 0 (and DECLINED) goes on to the next phase, 200 and up
- * ends the request. */
+ * ends the request, ERROR breaks it off. */
 static int f_exit(lua_State *L)
 {
     int status = (int)luaL_checkinteger(L, 1);
+    if (vm_of(L)->phase)
+        return leave(L, status);
     struct task *t = task_check(L);
     struct request *r = task_root(t)->owner;
-    if (r && r->headers_sent && status >= 300 && status != r->status) {
-        struct buf text = { 0 };
-        buf_addf(&text,
-                 "attempt to set status %d via ngx.exit after sending out "
-                 "the response status %d",
-                 status, r->status);
-        request_log(r, LOG_ERR, buf_slice(&text));
-        buf_free(&text);
-        status = r->status;
-    }
+    if (r && r->subrequests && status != 499)
+        return luaL_error(L, "attempt to abort with pending subrequests");
+    if (r && r->headers_sent)
+        status = fixed_status(r, status);
     if (r)
-        r->exit_status = status < 0 ? (status == -5 ? 0 : 500) : status;
+        r->exit_status = status < REQUEST_ERROR ? 0 : status;
     return task_unwind(t);
 }
 
@@ -130,7 +153,7 @@ static int f_index(lua_State *L)
     else if (slice_eq(name, SLICE("headers_sent")))
         lua_pushboolean(L, api_request(L)->headers_sent);
     else if (slice_eq(name, SLICE("is_subrequest")))
-        lua_pushboolean(L, false);
+        lua_pushboolean(L, api_request(L)->parent != NULL);
     else
         lua_pushnil(L);
     return 1;

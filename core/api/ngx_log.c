@@ -56,8 +56,9 @@ void ngx_log_write(const struct request *r, const char *context,
         request_log(r, level, buf_slice(text));
         return;
     }
-    /* init_by_lua runs outside everything, and nginx names no context. */
-    if (*context && strcmp(context, "init_by_lua*"))
+    /* These run outside everything, and nginx names no context. */
+    if (*context && strcmp(context, "init_by_lua*") &&
+        strcmp(context, "exit_worker_by_lua*"))
         buf_addf(text, ", context: %s", context);
     log_line(level, 0, buf_slice(text), SLICE_NONE);
 }

@@ -60,22 +60,34 @@ static bool is_array(lua_State *L, int index)
     return array;
 }
 
+static const char *add_argument(lua_State *L, int i, struct buf *out)
+{
+    if (lua_istable(L, i))
+        return is_array(L, i) ? add_table(L, i, out) : "non-array table found";
+    if (add_value(L, i, out))
+        return NULL;
+    return lua_pushfstring(L,
+                           "string, number, boolean, nil, ngx.null, or array "
+                           "table expected, but got %s",
+                           lua_typename(L, lua_type(L, i)));
+}
+
+void ngx_output_add(lua_State *L, int index, struct buf *out)
+{
+    const char *fault = add_argument(L, index, out);
+    if (!fault)
+        return;
+    buf_free(out);
+    luaL_error(L, "bad chunk: %s", fault);
+}
+
 /* Appends all arguments, or nothing and raises. */
 static void add_all(lua_State *L, struct buf *out)
 {
     int n = lua_gettop(L);
     size_t start = out->len;
     for (int i = 1; i <= n; i++) {
-        const char *fault = NULL;
-        if (lua_istable(L, i))
-            fault =
-                is_array(L, i) ? add_table(L, i, out) : "non-array table found";
-        else if (!add_value(L, i, out))
-            fault = lua_pushfstring(
-                L,
-                "string, number, boolean, nil, ngx.null, or array table "
-                "expected, but got %s",
-                lua_typename(L, lua_type(L, i)));
+        const char *fault = add_argument(L, i, out);
         if (fault) {
             out->len = start;
             luaL_argerror(L, i, fault);
@@ -96,20 +108,32 @@ static int write_console(lua_State *L, struct api *api, bool newline)
     return 1;
 }
 
+static bool is_head(const struct request *r)
+{
+    return slice_eq(r->method, SLICE("HEAD")) && !r->parent;
+}
+
 static int write_out(lua_State *L, bool newline)
 {
     struct api *api = api_of(L);
     if (api->worker->process->console)
         return write_console(L, api, newline);
-    struct request *r = api_request(L);
+    struct request *r = api_request_in(L, REQUEST_MAY_WAIT);
     if (r->eof)
         return vm_fail(L, "seen eof");
     add_all(L, &r->output);
     if (newline)
         buf_add_char(&r->output, '\n');
-    r->headers_sent = true;
-    if (!r->status)
-        r->status = 200;
+    if (!r->headers_sent && !output_begin(r))
+        return vm_fail(L, "nginx output filter error");
+    if (is_head(r)) {
+        buf_clear(&r->output);
+        return vm_fail(L, "header only");
+    }
+    if (!output_filter(r, false))
+        return vm_fail(L, "nginx output filter error");
+    if (r->http->suspended)
+        output_push(r); /* the request waited before, and may again */
     lua_pushinteger(L, 1);
     return 1;
 }
@@ -124,34 +148,104 @@ static int f_print(lua_State *L)
     return write_out(L, false);
 }
 
-/* What is output leaves when the request ends, so there is nothing to wait
- * for yet. */
-static int f_flush(lua_State *L)
+static void cancel_flush(struct task *t)
 {
-    struct request *r = api_request(L);
-    if (r->eof)
-        return vm_fail(L, "seen eof");
-    r->headers_sent = true;
-    if (!r->status)
-        r->status = 200;
-    lua_pushinteger(L, 1);
-    return 1;
+    struct request *r = task_root(t)->owner;
+    struct task **at = &r->flushers;
+    while (*at != t)
+        at = (struct task **)&(*at)->op;
+    *at = t->op;
 }
 
-static int f_eof(lua_State *L)
+void ngx_output_drained(struct http_request *http, void *user)
 {
-    struct request *r = api_request(L);
+    (void)user;
+    struct request *r = http->user;
+    struct task *t = r->flushers;
+    if (!t)
+        return;
+    r->flushers = t->op;
+    if (r->flushers)
+        http_drain_again(http); /* t may end all, so one after the other */
+    if (http->lost) {
+        task_resume(t,
+                    vm_fail(t->co, http->late ? "timeout" : "client aborted"));
+        return;
+    }
+    lua_pushinteger(t->co, 1);
+    task_resume(t, 1);
+}
+
+/* ngx.flush(wait = false): what is output leaves now. */
+static int f_flush(lua_State *L)
+{
+    bool wait = lua_toboolean(L, 1);
+    struct request *r = api_request_in(L, REQUEST_MAY_WAIT);
+    struct task *t = wait ? task_check(L) : NULL;
+    if (is_head(r))
+        return vm_fail(L, "header only");
     if (r->eof)
         return vm_fail(L, "seen eof");
-    r->headers_sent = r->eof = true;
-    request_finish(r, r->status ? r->status : 200);
+    if (output_buffers(r))
+        return vm_fail(L, "buffering");
+    output_flush(r);
+    if (!wait || r->parent || !r->http->streaming || !http_flush(r->http)) {
+        lua_pushinteger(L, 1);
+        return 1;
+    }
+    struct task *before = r->flushers;
+    r->flushers = t;
+    return task_wait(t, cancel_flush, before);
+}
+
+/* ngx.eof(): the answer is whole; the script may go on. */
+static int f_eof(lua_State *L)
+{
+    struct request *r = api_request_in(L, REQUEST_MAY_WAIT);
+    if (r->eof)
+        return vm_fail(L, "seen eof");
+    r->eof = true;
+    if (!r->headers_sent && !output_begin(r))
+        return vm_fail(L, "nginx output filter error");
+    output_end(r, true);
     lua_pushinteger(L, 1);
     return 1;
 }
 
 static int f_send_headers(lua_State *L)
 {
-    return f_flush(L);
+    struct request *r = api_request_in(L, REQUEST_MAY_WAIT);
+    if (!r->headers_sent && !output_begin(r))
+        return vm_fail(L, "nginx output filter error");
+    lua_pushinteger(L, 1);
+    return 1;
+}
+
+/* A line break would start a header of the caller's making. */
+static void refuse_unsafe(lua_State *L, struct slice uri)
+{
+    size_t i = 0;
+    while (i < uri.len && (unsigned char)uri.data[i] >= 0x20 &&
+           uri.data[i] != 0x7f)
+        i++;
+    if (i == uri.len)
+        return;
+    luaL_Buffer text;
+    luaL_buffinit(L, &text);
+    for (size_t k = 0; k < uri.len; k++) {
+        unsigned char c = (unsigned char)uri.data[k];
+        char escaped[5];
+        snprintf(escaped, sizeof escaped, "\\x%02X", c);
+        if (c < 0x20 || c >= 0x7f || c == '"' || c == '\\')
+            luaL_addstring(&text, escaped);
+        else
+            luaL_addchar(&text, (char)c);
+    }
+    luaL_pushresult(&text);
+    char byte[8];
+    snprintf(byte, sizeof byte, "0x%02x", (unsigned char)uri.data[i]);
+    luaL_error(L, "unsafe byte \"%s\" in redirect uri \"%s\"", byte,
+               lua_tostring(L, -1));
 }
 
 /* ngx.redirect(uri, status = 302) */
@@ -165,14 +259,14 @@ static int f_redirect(lua_State *L)
                              "ngx.HTTP_PERMANENT_REDIRECT, "
                              "ngx.HTTP_SEE_OTHER, and "
                              "ngx.HTTP_TEMPORARY_REDIRECT are allowed");
-    for (size_t i = 0; i < uri.len; i++)
-        if ((unsigned char)uri.data[i] < 0x20 || uri.data[i] == 0x7f)
-            return luaL_error(L, "unsafe byte in the redirect uri");
+    refuse_unsafe(L, uri);
+    struct request *r = api_request_in(L, REQUEST_MAY_WAIT);
     struct task *t = task_check(L);
-    struct request *r = api_request(L);
     if (r->headers_sent)
         return luaL_error(L, "attempt to call ngx.redirect after sending out "
                              "the headers");
+    if (r->subrequests)
+        return luaL_error(L, "attempt to abort with pending subrequests");
     request_set_header(r, SLICE("Location"), uri, true);
     r->exit_status = status;
     return task_unwind(t);

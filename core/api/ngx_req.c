@@ -3,8 +3,11 @@
 #include "base/clock.h"
 #include "base/text.h"
 #include "base/uri.h"
+#include <errno.h>
+#include <stdio.h>
+#include <unistd.h>
 
-enum { ARGS_MAX = 100 };
+enum { ARGS_MAX = 100, FILE_STEP = 65536 };
 
 static const struct method {
     const char *name;
@@ -23,17 +26,21 @@ static int f_get_method(lua_State *L)
     return 1;
 }
 
+struct slice ngx_req_method(lua_State *L, int number)
+{
+    for (size_t i = 0; i < sizeof methods / sizeof *methods; i++)
+        if (methods[i].number == number)
+            return slice_str(methods[i].name);
+    luaL_error(L, "unsupported HTTP method: %d", number);
+    return SLICE_NONE;
+}
+
 static int f_set_method(lua_State *L)
 {
     int number = (int)luaL_checkinteger(L, 1);
     struct request *r = api_request(L);
-    for (size_t i = 0; i < sizeof methods / sizeof *methods; i++) {
-        if (methods[i].number == number) {
-            r->method = slice_str(methods[i].name);
-            return 0;
-        }
-    }
-    return luaL_error(L, "unsupported HTTP method: %d", number);
+    r->method = ngx_req_method(L, number);
+    return 0;
 }
 
 static int f_http_version(lua_State *L)
@@ -176,6 +183,15 @@ static void add_header(struct request *r, struct slice name, struct slice value)
         (struct http_header){ arena_dup(arena, name), arena_dup(arena, value) };
 }
 
+void ngx_req_change_header(struct request *r, struct slice name,
+                           struct slice value, bool replace)
+{
+    if (replace)
+        remove_header(r, name);
+    if (value.data)
+        add_header(r, name, value);
+}
+
 static int f_set_header(lua_State *L)
 {
     struct slice name = vm_check_slice(L, 1);
@@ -245,17 +261,26 @@ static int f_get_post_args(lua_State *L)
     return push_args(L, api_request(L)->body, max);
 }
 
+/* ngx.req.set_uri(uri, jump = false): with jump the search for a location
+ * begins again. */
 static int f_set_uri(lua_State *L)
 {
     struct slice uri = vm_check_slice(L, 1);
+    bool jumps = lua_toboolean(L, 2);
     struct request *r = api_request(L);
     if (!uri.len)
         return luaL_error(L, "attempt to use zero-length uri");
-    if (lua_toboolean(L, 2))
-        return luaL_error(L, "API disabled in the context of %s",
-                          r->task->context);
+    if (!jumps) {
+        r->uri = arena_dup(&r->http->arena, uri);
+        return 0;
+    }
+    api_request_in(L, 1u << CONF_REWRITE | 1u << CONF_SERVER_REWRITE);
+    struct task *t = task_check(L);
+    if (r->subrequests)
+        return luaL_error(L, "attempt to abort with pending subrequests");
     r->uri = arena_dup(&r->http->arena, uri);
-    return 0;
+    r->jumped = true;
+    return task_unwind(t);
 }
 
 /* A string as it is, or a table through ngx.encode_args. */
@@ -275,23 +300,28 @@ static int f_set_uri_args(lua_State *L)
     return 0;
 }
 
-/* The body is there already when a script runs. */
+/* The body is there already when a script runs; but only from here on may it
+ * be seen. */
 static int f_read_body(lua_State *L)
 {
-    api_request(L);
+    api_request_in(L, REQUEST_MAY_WAIT)->body_read = true;
     return 0;
 }
 
 static int f_discard_body(lua_State *L)
 {
-    api_request(L)->body = SLICE_NONE;
+    struct request *r = api_request_in(L, REQUEST_MAY_WAIT);
+    if (!r->body_read)
+        r->body = SLICE_NONE;
     return 0;
 }
 
 static int f_get_body_data(lua_State *L)
 {
-    struct request *r = api_request(L);
-    if (!r->body.len) {
+    struct request *r = api_request_in(L, REQUEST_MAY_WAIT | 1u << CONF_LOG |
+                                              1u << CONF_HEADER_FILTER |
+                                              1u << CONF_BODY_FILTER);
+    if (!r->body.len || !r->body_read) {
         lua_pushnil(L);
         return 1;
     }
@@ -307,11 +337,84 @@ static int f_get_body_file(lua_State *L)
     return 1;
 }
 
+static struct request *body_writer(lua_State *L)
+{
+    struct request *r = api_request_in(L, REQUEST_MAY_WAIT);
+    if (!r->body_read)
+        luaL_error(L, "request body not read yet");
+    return r;
+}
+
+static void put_body(struct request *r, struct slice body)
+{
+    r->body = body;
+    ngx_req_change_header(
+        r, SLICE("Content-Length"),
+        slice_str(arena_printf(&r->http->arena, "%zu", body.len)), true);
+}
+
 static int f_set_body_data(lua_State *L)
 {
     struct slice body = vm_check_slice(L, 1);
-    struct request *r = api_request(L);
-    r->body = arena_dup(&r->http->arena, body);
+    struct request *r = body_writer(L);
+    put_body(r, arena_dup(&r->http->arena, body));
+    return 0;
+}
+
+/* ngx.req.set_body_file(path, auto_clean) */
+static int f_set_body_file(lua_State *L)
+{
+    const char *path = luaL_checkstring(L, 1);
+    bool clean = lua_toboolean(L, 2);
+    struct request *r = body_writer(L);
+    FILE *file = fopen(path, "re");
+    if (!file)
+        return luaL_error(L, "failed to open file \"%s\": %s", path,
+                          strerror(errno));
+    struct buf text = { 0 };
+    char *to;
+    size_t n = 1;
+    while (n && (to = buf_reserve(&text, FILE_STEP)))
+        text.len += n = fread(to, 1, FILE_STEP, file);
+    fclose(file);
+    if (clean)
+        unlink(path);
+    put_body(r, arena_dup(&r->http->arena, buf_slice(&text)));
+    buf_free(&text);
+    return 0;
+}
+
+/* ngx.req.init_body, append_body, finish_body: a new body piece by piece. */
+static int f_init_body(lua_State *L)
+{
+    luaL_optinteger(L, 1, 0);
+    struct request *r = body_writer(L);
+    buf_clear(&r->new_body);
+    r->makes_body = true;
+    return 0;
+}
+
+static struct request *body_maker(lua_State *L)
+{
+    struct request *r = api_request_in(L, REQUEST_MAY_WAIT);
+    if (!r->makes_body)
+        luaL_error(L, "request_body not initialized");
+    return r;
+}
+
+static int f_append_body(lua_State *L)
+{
+    struct slice more = vm_check_slice(L, 1);
+    buf_add(&body_maker(L)->new_body, more);
+    return 0;
+}
+
+static int f_finish_body(lua_State *L)
+{
+    struct request *r = body_maker(L);
+    put_body(r, arena_dup(&r->http->arena, buf_slice(&r->new_body)));
+    buf_free(&r->new_body);
+    r->makes_body = false;
     return 0;
 }
 
@@ -336,6 +439,10 @@ void ngx_req_open(struct vm *vm, lua_State *L)
                                       { "get_body_data", f_get_body_data },
                                       { "get_body_file", f_get_body_file },
                                       { "set_body_data", f_set_body_data },
+                                      { "set_body_file", f_set_body_file },
+                                      { "init_body", f_init_body },
+                                      { "append_body", f_append_body },
+                                      { "finish_body", f_finish_body },
                                       { NULL, NULL } };
     lua_newtable(L);
     vm_register(vm, L, funcs);

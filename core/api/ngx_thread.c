@@ -4,7 +4,7 @@
  * is the very coroutine, which alone may wait for it or kill it.  Ended, it
  * stays a zombie until then, or until its parent ends. */
 #include "api/ngx_log.h"
-#include "vm/task.h"
+#include "api/request.h"
 #include "vm/traceback.h"
 
 static void log_abort(struct task *child)
@@ -94,6 +94,16 @@ static int f_spawn(lua_State *L)
     lua_rawgeti(L, LUA_REGISTRYINDEX, child->ref);
     task_start(child);
     return task_root(t)->unwinding ? task_unwind(t) : 1;
+}
+
+void ngx_thread_launch(struct task *t, lua_State *L)
+{
+    struct task *child = task_new(t->vm, L, 0);
+    if (!child)
+        return;
+    task_adopt(t, child);
+    child->on_done = on_ended;
+    task_start(child);
 }
 
 /* The child of t that runs in the coroutine at index, or NULL. */

@@ -4,7 +4,7 @@
 static int get_capture(lua_State *L, struct request *r, int group)
 {
     size_t *pair = r->ovector + 2 * group;
-    if (group < 0 || (unsigned)group >= r->captures || pair[0] == REGEX_UNSET)
+    if (group < 1 || (unsigned)group >= r->captures || pair[0] == REGEX_UNSET)
         lua_pushnil(L);
     else
         vm_push(L, SLICE_OF(r->captured.data + pair[0], pair[1] - pair[0]));
@@ -38,6 +38,8 @@ static int f_get(lua_State *L)
 static int f_set(lua_State *L)
 {
     struct request *r = api_request(L);
+    if (lua_type(L, 2) != LUA_TSTRING)
+        return luaL_error(L, "bad variable name");
     struct slice name = vm_check_slice(L, 2), value = SLICE_NONE;
     if (!lua_isnil(L, 3))
         value = vm_check_slice(L, 3);

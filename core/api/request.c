@@ -5,15 +5,9 @@
 #include "base/log.h"
 #include "base/metrics.h"
 #include "base/uri.h"
-#include "conf/location.h"
 #include "conf/server.h"
 #include "crypto/secret.h"
-#include "vm/traceback.h"
 #include <stdlib.h>
-
-enum { HTTP_OK = 200 };
-
-static void run_phase(struct request *r, enum conf_phase phase);
 
 void request_log_tail(const struct request *r, struct buf *out)
 {
@@ -25,6 +19,8 @@ void request_log_tail(const struct request *r, struct buf *out)
              SLICE_FMT(address), SLICE_FMT(r->server->name),
              SLICE_FMT(r->http->method), SLICE_FMT(path),
              SLICE_FMT(r->http->version));
+    if (r->parent)
+        buf_addf(out, ", subrequest: \"%.*s\"", SLICE_FMT(r->uri));
     if (host.data)
         buf_addf(out, ", host: \"%.*s\"", SLICE_FMT(host));
 }
@@ -87,136 +83,7 @@ struct slice request_id(struct request *r)
     return r->id = slice_str(text);
 }
 
-/* ---- phases ------------------------------------------------------------- */
-
-static void log_abort(struct request *r, struct task *t)
-{
-    const char *why = lua_tostring(t->co, -1);
-    struct buf text = { 0 };
-    buf_addf(&text, "lua entry thread aborted: runtime error: %s\n",
-             why ? why : "unknown reason");
-    traceback_add(t, &text);
-    request_log(r, LOG_ERR, buf_slice(&text));
-    buf_free(&text);
-}
-
-static void on_phase_done(struct task *t, bool ok)
-{
-    struct request *r = t->owner;
-    r->task = NULL;
-    if (!ok) {
-        log_abort(r, t);
-        request_finish(r, 500);
-    } else if (r->exit_status >= HTTP_OK || r->phase == CONF_CONTENT ||
-               r->eof) {
-        request_finish(r, r->exit_status);
-    } else {
-        r->exit_status = -1;
-        run_phase(r, r->phase + 1);
-    }
-}
-
-static void refuse_code(struct request *r, enum err e)
-{
-    request_log(r, LOG_ERR, slice_str(err_text()));
-    request_finish(r, e == ERR_NOT_FOUND ? 404 : 500);
-}
-
-static void run_code(struct request *r, const struct conf_code *code)
-{
-    static const char *const contexts[CONF_PHASES] = {
-        "rewrite_by_lua*",       "access_by_lua*",      "content_by_lua*",
-        "header_filter_by_lua*", "body_filter_by_lua*", "log_by_lua*"
-    };
-    struct buf path = { 0 };
-    if (code->is_file)
-        variable_render(r, &code->path, &path);
-    enum err e = api_push_code(r->api, code, buf_str(&path),
-                               r->location->lua_code_cache);
-    buf_free(&path);
-    struct vm *vm = r->api->vm;
-    struct task *t = e == OK ? task_new(vm, vm->L, 0) : NULL;
-    if (!t) {
-        refuse_code(r, e);
-        return;
-    }
-    t->owner = r;
-    t->context = contexts[r->phase];
-    t->on_done = on_phase_done;
-    r->task = t;
-    task_start(t);
-}
-
-static void return_text(struct request *r, const struct conf_op *op)
-{
-    struct buf text = { 0 };
-    variable_render(r, &op->text, &text);
-    if (op->status >= 301 && op->status <= 308 && op->status != 304) {
-        request_set_location(r, buf_slice(&text));
-        buf_free(&text);
-        request_finish(r, (int)op->status);
-        return;
-    }
-    r->status = (int)op->status;
-    r->output = text;
-    request_set_header(r, SLICE("Content-Length"), SLICE("0"), true);
-    r->headers_sent = true;
-    request_finish(r, (int)op->status);
-}
-
-/* True: the request is answered. */
-static bool run_ops(struct request *r)
-{
-    for (const struct conf_op *op = r->location->ops; op; op = op->next) {
-        if (op->kind == CONF_RETURN && !op->has_text) {
-            request_finish(r, (int)op->status);
-            return true;
-        }
-        if (op->kind == CONF_RETURN) {
-            return_text(r, op);
-            return true;
-        }
-        struct buf value = { 0 };
-        variable_render(r, &op->text, &value);
-        if (op->variable >= 0)
-            r->variables[op->variable] =
-                arena_dup(&r->http->arena, buf_slice(&value));
-        else
-            variable_set(r, op->name, buf_slice(&value));
-        buf_free(&value);
-    }
-    return false;
-}
-
-/* From phase on, until one waits or answers. */
-static void run_phase(struct request *r, enum conf_phase phase)
-{
-    r->phase = phase;
-    if (phase == CONF_REWRITE && run_ops(r))
-        return;
-    while (r->phase < CONF_CONTENT && !r->location->code[r->phase])
-        r->phase++;
-    if (r->location->code[r->phase])
-        run_code(r, r->location->code[r->phase]);
-    else
-        static_serve(r);
-}
-
 /* ---- the head ----------------------------------------------------------- */
-
-static void set_captures(struct request *r, const struct conf_pattern *p,
-                         struct slice subject, unsigned pairs)
-{
-    r->captures = pairs < REQUEST_CAPTURES ? pairs : REQUEST_CAPTURES;
-    r->captured = arena_dup(&r->http->arena, subject);
-    for (unsigned i = 0; p && i < p->nnamed; i++) {
-        unsigned g = p->named[i].group;
-        if (g < r->captures && r->ovector[2 * g] != REGEX_UNSET)
-            r->variables[p->named[i].variable->index] =
-                SLICE_OF(r->captured.data + r->ovector[2 * g],
-                         r->ovector[2 * g + 1] - r->ovector[2 * g]);
-    }
-}
 
 static const struct conf_listen *listen_at(const struct conf *conf,
                                            const char *address)
@@ -256,16 +123,8 @@ static bool find_server(struct request *r)
     struct slice host = http_header(r->http, SLICE("Host"));
     r->server = server_find(listen, host, r->ovector, &pairs, &name);
     if (pairs && name)
-        set_captures(r, &name->pattern, host, pairs);
+        variable_captures(r, &name->pattern, host, pairs);
     return true;
-}
-
-static void find_location(struct request *r)
-{
-    unsigned pairs = REQUEST_CAPTURES;
-    r->location = location_find(r->server, r->uri, r->ovector, &pairs);
-    if (pairs)
-        set_captures(r, &r->location->pattern, r->uri, pairs);
 }
 
 static void copy_headers(struct request *r)
@@ -293,26 +152,31 @@ static void read_uri(struct request *r)
     buf_free(&uri);
 }
 
+bool request_init(struct request *r, struct api *api, struct http_request *http)
+{
+    r->http = http;
+    r->api = api;
+    r->exit_status = REQUEST_NO_EXIT;
+    r->ctx_ref = r->abort_ref = LUA_NOREF;
+    r->variables = arena_alloc(&http->arena, (api->conf->nvariables + 1) *
+                                                 sizeof *r->variables);
+    return r->variables;
+}
+
 static void on_headers(struct http_request *http, void *user)
 {
     struct api *api = *(struct api **)user;
     struct request *r = arena_alloc(&http->arena, sizeof *r);
-    if (!r)
+    if (!r || !request_init(r, api, http))
         return;
-    r->http = http;
-    r->api = api;
     r->method = http->method;
-    r->exit_status = -1;
-    r->ctx_ref = LUA_NOREF;
-    r->variables = arena_alloc(&http->arena, (api->conf->nvariables + 1) *
-                                                 sizeof *r->variables);
     if (!find_server(r))
         return;
     http->user = r; /* without it: dropped */
     vm_hold(api->vm);
     copy_headers(r);
     read_uri(r);
-    find_location(r);
+    phase_locate(r);
     uint64_t max = r->location->client_max_body_size;
     http->max_body = max && max < SIZE_MAX / 4 ? (size_t)max : SIZE_MAX / 4;
 }
@@ -329,23 +193,49 @@ static void on_request(struct http_request *http, void *user)
     int fault = http->fault;
     if (!fault && atomic_load(&r->api->worker->process->draining))
         fault = 503;
-    if (!fault && r->location->internal)
-        fault = 404;
+    if (!r->location->lua_code_cache)
+        fresh_start(r->api);
     if (fault)
         request_finish(r, fault);
     else
-        run_phase(r, CONF_REWRITE);
+        phase_run(r, CONF_SERVER_REWRITE);
+    if (!r->replied)
+        output_push(r); /* it waits: what is much need not */
+}
+
+void request_keep(struct request *r)
+{
+    http_keep(r->http, &r->method);
+    http_keep(r->http, &r->id);
+    for (unsigned i = 0; i < r->header_count; i++) {
+        http_keep(r->http, &r->headers[i].name);
+        http_keep(r->http, &r->headers[i].value);
+    }
+}
+
+void request_drop_task(struct request *r)
+{
+    struct task *t = r->task;
+    r->task = NULL;
+    capture_drop(r);
+    if (t)
+        task_cancel(t);
+}
+
+static void on_lost(struct http_request *http, void *user)
+{
+    (void)user;
+    struct request *r = http->user;
+    request_keep(r);
+    capture_keep(r);
 }
 
 static void on_gone(struct http_request *http, void *user)
 {
     (void)user;
     struct request *r = http->user;
-    r->gone = true;
-    struct task *t = r->task;
-    r->task = NULL;
-    if (t)
-        task_cancel(t);
+    r->finished = true;
+    request_drop_task(r);
 }
 
 static void measure(const struct request *r)
@@ -376,16 +266,22 @@ static void on_end(struct http_request *http, void *user)
     struct request *r = http->user;
     if (!r)
         return;
-    if (r->task)
-        on_gone(http, user);
-    r->status = http->status ? http->status : 499;
+    request_drop_task(r);
+    r->status = http->status ? http->status : r->status ? r->status : 499;
+    const struct conf_code *log = r->location->code[CONF_LOG];
+    if (log)
+        phase_call(r, CONF_LOG, log, 0);
     access_log_write(r);
     if (r->route.data)
         measure(r);
     buf_free(&r->output);
+    buf_free(&r->new_body);
     luaL_unref(r->api->vm->L, LUA_REGISTRYINDEX, r->ctx_ref);
+    luaL_unref(r->api->vm->L, LUA_REGISTRYINDEX, r->abort_ref);
     vm_release(r->api->vm);
 }
 
-const struct http_events request_events = { on_headers, on_request, on_gone,
-                                            on_end };
+const struct http_events request_events = {
+    on_headers, on_request, ngx_abort_happened, ngx_output_drained, on_lost,
+    on_gone,    on_end
+};

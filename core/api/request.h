@@ -17,7 +17,10 @@ struct request {
     struct slice uri, args;      /* decoded path; raw query without '?' */
     struct http_header *headers; /* in: a copy that scripts may change */
     unsigned header_count, header_cap;
-    struct slice body;       /* what scripts see; data NULL: none */
+    struct slice body;   /* what scripts see once it is read; data NULL:
+                          * none */
+    struct buf new_body; /* of ngx.req.init_body, while makes_body */
+    bool makes_body;
     struct slice *variables; /* conf->nvariables; data NULL: not set */
     size_t ovector[2 * REQUEST_CAPTURES];
     unsigned captures;
@@ -27,20 +30,58 @@ struct request {
     struct http_header *out; /* the answer's headers */
     unsigned out_count, out_cap;
     struct buf output;
-    bool headers_sent; /* output has begun: status and headers are fixed */
-    bool eof;          /* ngx.eof: the answer is whole */
-    bool replied;
-    bool gone; /* the client left */
-    int fd;    /* > 0: a file to send, of fd_size bytes */
+    size_t filtered;    /* so much of it has been through the filter */
+    bool headers_sent;  /* output has begun: status and headers are fixed */
+    bool head_filtered; /* header_filter_by_lua has seen them */
+    bool eof;           /* ngx.eof: the answer is whole */
+    bool replied;       /* it has been handed over */
+    bool finished;
+    bool failed; /* it breaks off in the middle */
+    int fd;      /* > 0: a file to send, of fd_size bytes */
     uint64_t fd_size;
 
     enum conf_phase phase;
     struct task *task; /* of the phase that runs */
-    int exit_status;   /* ngx.exit's; -1: it was not called */
+    int exit_status;   /* ngx.exit's; REQUEST_NO_EXIT: it was not called */
     int ctx_ref;       /* ngx.ctx in the registry */
     bool internal;
+    bool located;   /* location is uri's */
+    bool jumped;    /* the uri was rewritten: search again */
+    bool leaving;   /* ngx.exit in code that is not a task */
+    bool body_read; /* scripts may see it */
+    bool error_page;
+    int error_status;      /* of the refusal that an error_page answers */
+    int answer_status;     /* what error_page gives instead; 0: as it is */
+    unsigned jumps;        /* so far */
+    struct slice exec_uri; /* ngx.exec's; data NULL: it was not called */
+    struct slice exec_args;
+    const struct conf_op *set;   /* set_by_lua, while it runs */
+    struct request_chunk *chunk; /* body_filter_by_lua's, while it runs */
+    int abort_ref;               /* ngx.on_abort's function */
+    struct task *flushers;       /* who wait in ngx.flush, linked by op */
+
+    struct request *parent;  /* of a subrequest */
+    unsigned subrequests;    /* under way */
+    struct capture *capture; /* who waits for it (capture.c) */
+    struct capture *awaited; /* of its own subrequests */
+
     struct slice id;    /* of answers and log lines, once it was asked for */
     struct slice route; /* of an API call, for the metrics; data NULL: none */
+};
+
+enum { REQUEST_NO_EXIT = -1000, REQUEST_ERROR = -1 };
+
+/* For api_request_in: where a script has output and may wait. */
+enum {
+    REQUEST_MAY_WAIT = 1 << CONF_SERVER_REWRITE | 1 << CONF_REWRITE |
+                       1 << CONF_ACCESS | 1 << CONF_CONTENT
+};
+
+/* What body_filter_by_lua sees as ngx.arg. */
+struct request_chunk {
+    struct buf *data;
+    size_t from; /* where it begins in data */
+    bool last;
 };
 
 /* net/http's callbacks; user points to the worker's current struct api. */
@@ -57,6 +98,90 @@ struct slice request_header(const struct request *r, struct slice name);
 /* Ends the request with what has been output, or, where nothing was and
  * status is an error, with its error page. */
 void request_finish(struct request *r, int status);
+
+/* Ends it after a fault of its script: 500, or, where the answer has begun,
+ * by breaking that off. */
+void request_fail(struct request *r);
+
+/* Finds r->location for r->uri. (phase.c) */
+void phase_locate(struct request *r);
+
+/* What the client's leaving does (ngx_abort.c), and who waits until it has
+ * taken all (ngx_output.c): net/http's events. */
+void ngx_abort_happened(struct http_request *http, void *user);
+void ngx_output_drained(struct http_request *http, void *user);
+
+/* A location's or server name's pattern matched subject. (variable.c) */
+void variable_captures(struct request *r, const struct conf_pattern *p,
+                       struct slice subject, unsigned pairs);
+
+/* The phases from phase on, until one waits or answers. (phase.c) */
+void phase_run(struct request *r, enum conf_phase phase);
+
+/* Calls code, which must not wait, as that phase, with nothing on the stack
+ * but its results; false: it failed, which is logged. (phase.c) */
+bool phase_call(struct request *r, enum conf_phase phase,
+                const struct conf_code *code, int nresults);
+
+/* Again from the start with another uri (or "@name") and query. (phase.c) */
+void phase_redirect(struct request *r, struct slice uri, struct slice args);
+
+/* nginx's rewriting; false: it has answered. (ops.c) */
+bool ops_run(struct request *r, const struct conf_op *op);
+
+/* A Content-Type where the answer has a body but none was set. (output.c) */
+void output_type(struct request *r);
+
+/* Fixes status and headers; false: header_filter_by_lua failed. (output.c) */
+bool output_begin(struct request *r);
+
+/* What was added to r->output since goes through body_filter_by_lua; false:
+ * that failed. */
+bool output_filter(struct request *r, bool last);
+
+/* Sends what is there, where nothing keeps it back. */
+void output_push(struct request *r);
+
+/* The same, however little there is: the headers too. */
+void output_flush(struct request *r);
+
+/* No more comes: all of it leaves.  more: the script goes on, and
+ * request_finish comes later. */
+void output_end(struct request *r, bool more);
+
+/* Whether output waits until the end: nobody could tell where it ends. */
+bool output_buffers(const struct request *r);
+
+/* Appends what ngx.print would, of the argument at index, or raises; out is
+ * then empty.  (ngx_output.c) */
+void ngx_output_add(lua_State *L, int index, struct buf *out);
+
+/* The name of a method by its constant; raises for no such one. */
+struct slice ngx_req_method(lua_State *L, int number);
+
+/* Starts the function on top of L as a light thread of t that nobody waits
+ * for.  (ngx_thread.c) */
+void ngx_thread_launch(struct task *t, lua_State *L);
+
+/* The captured subrequest has its answer. (capture.c) */
+void capture_done(struct request *r);
+
+/* Drops what waits for subrequests of r and these themselves. */
+void capture_drop(struct request *r);
+
+/* request_keep for what r waits for. */
+void capture_keep(struct request *r);
+
+/* What is common to requests and subrequests. (request.c) */
+bool request_init(struct request *r, struct api *api,
+                  struct http_request *http);
+void request_drop_task(struct request *r);
+void request_keep(struct request *r);
+
+/* A header of the request; without value.data it is only taken out.
+ * (ngx_req.c) */
+void ngx_req_change_header(struct request *r, struct slice name,
+                           struct slice value, bool replace);
 
 /* Sets Location; a path gets the server's name before it, as nginx's
  * absolute_redirect does. */

@@ -1,8 +1,7 @@
-/* request_answer.c -- a request's answer: headers, body, the moment it goes. */
+/* request_answer.c -- an answer's headers, and how a request ends. */
 #include "api/request.h"
-#include "base/version.h"
 
-enum { STATUS_DROP = 444, HTTP_OK = 200 };
+enum { HTTP_OK = 200, HTTP_TIMEOUT = 408, HTTP_CLOSE = 444, HTTP_GONE = 499 };
 
 static void remove_header(struct request *r, struct slice name)
 {
@@ -41,7 +40,7 @@ void request_set_header(struct request *r, struct slice name,
 void request_set_location(struct request *r, struct slice to)
 {
     struct buf url = { 0 };
-    if (to.len && to.data[0] == '/') {
+    if (to.len && to.data[0] == '/' && !r->parent) {
         struct buf port = { 0 };
         buf_add(&url, SLICE("http://"));
         variable_get(r, SLICE("host"), &url);
@@ -63,92 +62,112 @@ struct slice request_out_header(const struct request *r, struct slice name)
     return SLICE_NONE;
 }
 
-/* add_header without `always` is for these (ngx_http_headers_module). */
-static bool takes_added_headers(int status)
+/* ---- the end ------------------------------------------------------------ */
+
+static void drop(struct request *r, int status)
 {
-    return status == 200 || status == 201 || status == 204 || status == 206 ||
-           (status >= 301 && status <= 304) || status == 307 || status == 308;
+    r->status = status;
+    r->replied = r->finished = true;
+    http_drop(r->http);
 }
 
-static void add_configured_headers(struct request *r)
+static void finish(struct request *r)
 {
-    const struct conf_location *at = r->location;
-    for (unsigned i = 0; i < at->nheaders; i++) {
-        const struct conf_header *h = &at->headers[i];
-        struct buf value = { 0 };
-        if (!h->always && !takes_added_headers(r->status))
-            continue;
-        variable_render(r, &h->value, &value);
-        if (value.len)
-            request_set_header(r, h->name, buf_slice(&value), false);
-        buf_free(&value);
-    }
-}
-
-static void add_standard_headers(struct request *r)
-{
-    static const struct slice type = { "Content-Type", 12 };
-    bool has_body = r->output.len || r->fd > 0;
-    if (has_body && !request_out_header(r, type).data)
-        request_set_header(r, type, r->location->default_type, false);
-    if (!request_out_header(r, SLICE("Server")).data)
-        request_set_header(r, SLICE("Server"),
-                           r->location->server_tokens == CONF_TOKENS_OFF
-                               ? SLICE("latchkey")
-                               : SLICE("latchkey/" VERSION),
-                           false);
-    add_configured_headers(r);
-}
-
-static bool may_have_body(int status)
-{
-    return status >= 200 && status != 204 && status != 304;
-}
-
-static void send_reply(struct request *r)
-{
-    const struct conf_location *at = r->location;
-    add_standard_headers(r);
-    bool length_told =
-        request_out_header(r, SLICE("Content-Length")).data != NULL;
-    remove_header(r, SLICE("Content-Length")); /* counted anew below us */
-    struct slice connection = request_out_header(r, SLICE("Connection"));
-    bool close = slice_eq_nocase(connection, SLICE("close"));
-    r->http->keepalive_msec = close ? 0 : at->keepalive_timeout;
-    r->http->keepalive_requests = (unsigned)at->keepalive_requests;
-    remove_header(r, SLICE("Connection"));
-    struct http_reply reply = { .status = r->status,
-                                .headers = r->out,
-                                .count = r->out_count,
-                                .fd = r->fd,
-                                .fd_size = r->fd_size,
-                                .chunked = !length_told && r->headers_sent &&
-                                           may_have_body(r->status) };
-    if (may_have_body(r->status))
-        reply.body = r->output;
+    r->finished = true;
+    if (r->parent)
+        capture_done(r);
     else
-        buf_free(&r->output);
-    r->output = (struct buf){ 0 };
-    r->fd = 0;
-    r->replied = true;
-    http_reply(r->http, &reply);
+        http_finish(r->http);
+}
+
+/* nginx: these are not worth an answer. */
+static bool is_dropped(int status)
+{
+    return status == HTTP_CLOSE || status == HTTP_GONE ||
+           status == HTTP_TIMEOUT;
+}
+
+static const struct conf_error_page *find_page(const struct request *r,
+                                               int status)
+{
+    const struct conf_error_page *p = r->location->error_pages;
+    while (p && p->status != status)
+        p = p->next;
+    return r->error_page ? NULL : p; /* not for a fault of a page itself */
+}
+
+static struct slice page_uri(struct request *r,
+                             const struct conf_error_page *page)
+{
+    struct buf to = { 0 };
+    variable_render(r, &page->to, &to);
+    struct slice own = arena_dup(&r->http->arena, buf_slice(&to));
+    buf_free(&to);
+    return own;
+}
+
+/* Answers with what error_page names; false: nothing. */
+static bool use_page(struct request *r, int status)
+{
+    const struct conf_error_page *page = find_page(r, status);
+    if (!page)
+        return false;
+    struct slice to = page_uri(r, page);
+    r->error_page = true;
+    r->out_count = 0;
+    if (to.len && to.data[0] != '/' && to.data[0] != '@') {
+        request_set_header(r, SLICE("Location"), to, true);
+        request_finish(r, page->answer > 0 ? page->answer : 302);
+        return true;
+    }
+    r->error_status = page->answer < 0    ? 0
+                      : page->answer == 0 ? status
+                                          : page->answer;
+    r->status = 0;
+    if (!slice_eq(r->method, SLICE("HEAD")))
+        r->method = SLICE("GET");
+    size_t mark = slice_find(to, '?');
+    phase_redirect(r, (struct slice){ to.data, mark },
+                   slice_from(to, mark + 1));
+    return true;
 }
 
 void request_finish(struct request *r, int status)
 {
-    if (r->replied || r->gone)
+    if (r->finished)
         return;
-    if (status == STATUS_DROP) {
-        r->replied = true;
-        http_drop(r->http);
+    if (r->replied) { /* by ngx.eof */
+        finish(r);
         return;
     }
-    bool empty = !r->headers_sent && r->fd <= 0;
-    if (empty && status >= 300) {
-        r->status = status;
+    if (is_dropped(status) && !r->parent) {
+        drop(r, status);
+        return;
+    }
+    if (r->parent && !r->headers_sent && status >= 300) {
+        r->status = status; /* whoever captures it makes no page of it */
+    } else if (!r->headers_sent && r->fd <= 0 && status >= 300) {
+        if (use_page(r, status))
+            return;
+        r->status = r->error_status ? r->error_status : status;
         errorpage_fill(r, status);
+    } else if (r->error_status && !r->headers_sent) {
+        r->status = r->error_status;
     } else if (!r->status) {
         r->status = status >= HTTP_OK ? status : HTTP_OK;
     }
-    send_reply(r);
+    output_end(r, false);
+}
+
+void request_fail(struct request *r)
+{
+    if (!r->headers_sent || r->replied) {
+        request_finish(r, 500);
+        return;
+    }
+    r->failed = true;
+    if (r->parent)
+        finish(r);
+    else if (!r->finished)
+        drop(r, r->status);
 }

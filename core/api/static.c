@@ -83,6 +83,15 @@ static void send_file(struct request *r, struct slice uri, int fd,
     request_finish(r, 200);
 }
 
+static void log_refusal(struct request *r, const char *path, int error)
+{
+    struct buf text = { 0 };
+    buf_addf(&text, "open() \"%s\" failed (%d: %s)", path, error,
+             strerror(error));
+    request_log(r, LOG_ERR, buf_slice(&text));
+    buf_free(&text);
+}
+
 /* 0: served (or redirected); else the status that says why not. */
 static int try_file(struct request *r, struct slice uri)
 {
@@ -91,6 +100,8 @@ static int try_file(struct request *r, struct slice uri)
     bool ok = file_path(r, uri, &path);
     int fd = ok ? open(path.data, O_RDONLY | O_CLOEXEC | O_NONBLOCK) : -1;
     int error = ok ? errno : ENOENT;
+    if (fd < 0 && ok)
+        log_refusal(r, path.data, error);
     buf_free(&path);
     if (fd < 0)
         return status_of(error);

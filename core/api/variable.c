@@ -7,6 +7,7 @@
 #include "base/version.h"
 #include "conf/template.h"
 #include <arpa/inet.h>
+#include <limits.h>
 #include <stdlib.h>
 #include <sys/socket.h>
 #include <unistd.h>
@@ -165,7 +166,7 @@ static bool get_request_time(struct request *r, struct buf *out)
 
 static bool get_request_body(struct request *r, struct buf *out)
 {
-    return r->body.len && add(out, r->body);
+    return r->body_read && r->body.len && add(out, r->body);
 }
 
 static bool get_content_type(struct request *r, struct buf *out)
@@ -182,6 +183,16 @@ static bool get_document_root(struct request *r, struct buf *out)
 {
     variable_render(r, &r->location->root, out);
     return true;
+}
+
+static bool get_realpath_root(struct request *r, struct buf *out)
+{
+    struct buf root = { 0 };
+    char real[PATH_MAX];
+    variable_render(r, &r->location->root, &root);
+    bool known = buf_str(&root) && realpath(root.data, real);
+    buf_free(&root);
+    return known && add(out, slice_str(real));
 }
 
 static bool get_request_filename(struct request *r, struct buf *out)
@@ -321,7 +332,7 @@ static bool get_cookie(struct request *r, struct slice rest, struct buf *out)
 
 static bool set_args(struct request *r, struct slice value)
 {
-    r->args = arena_dup(&r->http->arena, value);
+    r->args = value.data ? arena_dup(&r->http->arena, value) : SLICE_NONE;
     return true;
 }
 
@@ -358,6 +369,9 @@ static const struct builtin {
       NULL },
     { { "pid", sizeof "pid" - 1 }, get_pid, NULL },
     { { "query_string", sizeof "query_string" - 1 }, get_args, NULL },
+    { { "realpath_root", sizeof "realpath_root" - 1 },
+      get_realpath_root,
+      NULL },
     { { "remote_addr", sizeof "remote_addr" - 1 }, get_remote_addr, NULL },
     { { "remote_port", sizeof "remote_port" - 1 }, get_remote_port, NULL },
     { { "remote_user", sizeof "remote_user" - 1 }, get_remote_user, NULL },
@@ -455,6 +469,20 @@ void variable_part(struct request *r, const struct conf_part *part,
     } else if (g < r->captures && r->ovector[2 * g] != REGEX_UNSET) {
         buf_add(out, SLICE_OF(r->captured.data + r->ovector[2 * g],
                               r->ovector[2 * g + 1] - r->ovector[2 * g]));
+    }
+}
+
+void variable_captures(struct request *r, const struct conf_pattern *p,
+                       struct slice subject, unsigned pairs)
+{
+    r->captures = pairs < REQUEST_CAPTURES ? pairs : REQUEST_CAPTURES;
+    r->captured = arena_dup(&r->http->arena, subject);
+    for (unsigned i = 0; p && i < p->nnamed; i++) {
+        unsigned g = p->named[i].group;
+        if (g < r->captures && r->ovector[2 * g] != REGEX_UNSET)
+            r->variables[p->named[i].variable->index] =
+                SLICE_OF(r->captured.data + r->ovector[2 * g],
+                         r->ovector[2 * g + 1] - r->ovector[2 * g]);
     }
 }
 

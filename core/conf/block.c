@@ -39,6 +39,9 @@ static enum err location_defaults(struct scope *s, const struct node *n,
     static struct conf_template index = { { "index.html", 10 }, &html, 1 };
     *at = (struct conf_location){
         .lua_code_cache = true,
+        .lua_http10_buffering = true,
+        .lua_use_default_type = true,
+        .postpone_output = 1460,
         .index = &index,
         .nindex = 1,
         .default_type = SLICE("text/plain"),
@@ -134,6 +137,23 @@ enum err block_server(struct scope *s, const struct directive *d,
     if (!e)
         e = server_unnamed(&inner);
     return e ? e : location_index(s->conf, server->root);
+}
+
+/* Unlike a location it keeps the content code of where it stands. */
+enum err block_if(struct scope *s, const struct node *n,
+                  struct conf_location **out)
+{
+    struct scope inner = within(s, IN_IF);
+    struct conf_location *at = inner.location = derive(s, n);
+    if (!at)
+        return fault_memory();
+    at->kind = CONF_WITHIN_IF;
+    at->name = s->location->name;
+    at->pattern = s->location->pattern;
+    at->children = s->location->children;
+    at->code[CONF_CONTENT] = s->location->code[CONF_CONTENT];
+    *out = at;
+    return directive_apply(&inner, n->children);
 }
 
 /* A modifier, alone or at the start of the name. */

@@ -16,10 +16,10 @@ static const char *base_name(const char *path)
 }
 
 static enum err set_file(struct scope *s, const struct node *n,
-                         struct conf_code *code)
+                         struct slice path, struct conf_code *code)
 {
     code->is_file = true;
-    enum err e = scope_path_template(s, n, n->args[0], &code->path);
+    enum err e = scope_path_template(s, n, path, &code->path);
     if (e)
         return e;
     code->text = code->path.source;
@@ -28,9 +28,9 @@ static enum err set_file(struct scope *s, const struct node *n,
 }
 
 static enum err set_source(struct scope *s, const struct node *n,
-                           struct conf_code *code)
+                           struct slice text, struct conf_code *code)
 {
-    code->text = arena_dup(s->arena, n->is_lua ? n->code : n->args[0]);
+    code->text = arena_dup(s->arena, text);
     const char *file = base_name(n->file);
     const char *chunk =
         n->line ? arena_printf(s->arena, "=%s(%s:%u)", code->directive, file,
@@ -40,20 +40,26 @@ static enum err set_source(struct scope *s, const struct node *n,
     return chunk && code->text.data ? OK : fault_memory();
 }
 
-enum err code_set(struct scope *s, const struct directive *d,
-                  const struct node *n)
+enum err code_make(struct scope *s, const struct directive *d,
+                   const struct node *n, unsigned arg, struct conf_code **out)
 {
-    struct conf_code **field = directive_field(s, d);
     struct conf_code *code = arena_alloc(s->arena, sizeof *code);
     struct slice name = slice_str(d->name);
     bool is_file = cut_end(&name, SLICE("_file"));
     cut_end(&name, SLICE("_block"));
     if (!code || !(code->directive = arena_dup(s->arena, name).data))
         return fault_memory();
-    if (!n->is_lua && !n->args[0].len)
+    struct slice text = n->is_lua ? n->code : n->args[arg];
+    if (!n->is_lua && !text.len)
         return node_fail(n, "\"%s\" directive has no Lua code", d->name);
     code->file = n->file;
     code->line = n->line;
-    *field = code;
-    return is_file ? set_file(s, n, code) : set_source(s, n, code);
+    *out = code;
+    return is_file ? set_file(s, n, text, code) : set_source(s, n, text, code);
+}
+
+enum err code_set(struct scope *s, const struct directive *d,
+                  const struct node *n)
+{
+    return code_make(s, d, n, 0, directive_field(s, d));
 }

@@ -60,14 +60,18 @@ struct conf_pattern {
 
 /* ---- Lua code ---------------------------------------------------------- */
 
+/* In the order that a request goes through them; a server's rewriting comes
+ * before its locations are searched. */
 enum conf_phase {
+    CONF_SERVER_REWRITE,
     CONF_REWRITE,
     CONF_ACCESS,
     CONF_CONTENT,
     CONF_HEADER_FILTER,
     CONF_BODY_FILTER,
     CONF_LOG,
-    CONF_PHASES
+    CONF_PHASES,
+    CONF_SET_LUA_PHASE = CONF_PHASES /* set_by_lua: an operation of rewriting */
 };
 
 struct conf_code {
@@ -90,7 +94,8 @@ enum conf_location_kind {
     CONF_PREFIX_ALWAYS, /* location ^~ /x: no regex is tried after it */
     CONF_EXACT,         /* location = /x */
     CONF_REGEX,         /* location ~ or ~* */
-    CONF_NAMED          /* location @x */
+    CONF_NAMED,         /* location @x */
+    CONF_WITHIN_IF
 };
 
 struct conf_header { /* add_header */
@@ -99,17 +104,60 @@ struct conf_header { /* add_header */
     bool always;
 };
 
-/* `set` and `return`, in the order of writing. */
-enum conf_op_kind { CONF_SET, CONF_RETURN };
+/* nginx's rewriting, in the order of writing. */
+enum conf_op_kind {
+    CONF_SET,
+    CONF_SET_LUA,
+    CONF_RETURN,
+    CONF_IF,
+    CONF_REWRITE_URI,
+    CONF_BREAK
+};
+
+enum conf_test { /* of CONF_IF */
+                 CONF_TEST_TRUE,
+                 CONF_TEST_EQUAL,
+                 CONF_TEST_MATCH,
+                 CONF_TEST_FILE,
+                 CONF_TEST_FOLDER,
+                 CONF_TEST_EXISTS,
+                 CONF_TEST_EXECUTABLE
+};
+
+enum conf_rewrite {
+    CONF_REWRITE_ON, /* the operations that follow go on */
+    CONF_REWRITE_LAST,
+    CONF_REWRITE_BREAK,
+    CONF_REWRITE_REDIRECT
+};
 
 struct conf_op {
     enum conf_op_kind kind;
-    struct slice name;         /* CONF_SET: the variable, lower case, no $ */
-    int variable;              /* CONF_SET: its index, or -1 for a built-in */
-    unsigned status;           /* CONF_RETURN; 302 where only a URL is given */
+    struct slice name;         /* set: the variable, lower case, no $ */
+    int variable;              /* set: its index, or -1 for a built-in */
+    unsigned status;           /* return, or a rewrite that redirects */
     bool has_text;             /* CONF_RETURN: `return 204;` has none */
-    struct conf_template text; /* the value, body or URL */
+    struct conf_template text; /* the value, body or URL; of CONF_IF what is
+                                * tested */
+    struct conf_code *code;    /* CONF_SET_LUA, with its arguments */
+    struct conf_template *args;
+    unsigned nargs;
+    enum conf_test test; /* CONF_IF */
+    bool negated;
+    struct conf_template other;  /* CONF_TEST_EQUAL: with this */
+    struct conf_pattern pattern; /* CONF_TEST_MATCH, CONF_REWRITE_URI */
+    enum conf_rewrite flag;
+    bool drop_args;             /* the replacement ended with '?' */
+    struct conf_location *then; /* CONF_IF: what holds within */
+    const void *node;           /* the loader's */
     struct conf_op *next;
+};
+
+struct conf_error_page {
+    int status;              /* that of the refusal */
+    int answer;              /* the answer's: 0: as it was; -1: as the page's */
+    struct conf_template to; /* a path, "@name" or a URL */
+    struct conf_error_page *next;
 };
 
 enum conf_escape { CONF_ESCAPE_DEFAULT, CONF_ESCAPE_JSON, CONF_ESCAPE_NONE };
@@ -150,7 +198,10 @@ struct conf_location {
 
     struct conf_op *ops;                 /* not inherited */
     struct conf_code *code[CONF_PHASES]; /* content is not inherited */
-    bool lua_code_cache;
+    bool lua_code_cache, lua_need_request_body, lua_http10_buffering;
+    bool lua_check_client_abort, lua_use_default_type, log_subrequest;
+    struct conf_error_page *error_pages;
+    uint64_t postpone_output; /* less than this waits for more, or a flush */
 
     struct conf_template root; /* absolute, unless it begins with a
                                 * variable; no slash at the end */
@@ -282,8 +333,11 @@ struct conf {
     struct slice lua_package_path;  /* data is NULL: LuaJIT's own */
     struct slice lua_package_cpath; /* $prefix is already replaced */
     struct conf_shared_dict *shared_dicts;
+    bool uncached; /* lua_code_cache is off somewhere */
     struct conf_code *init, *init_worker, *exit_worker;
 
+    bool latchkey;      /* a directive of our own is in it; without one there
+                         * is no store and no secret: just scripts */
     struct slice store; /* URL; the path of lmdb: is absolute */
     const char *apps;   /* absolute */
     bool apps_watch;

@@ -129,6 +129,54 @@ enum err content_header(struct scope *s, const struct directive *d,
     return e;
 }
 
+/* "=", "=200" before the last argument: the answer's status. */
+static bool read_answer(struct slice word, int *answer)
+{
+    uint64_t status = 0;
+    *answer = -1;
+    if (word.len == 1)
+        return true;
+    if (!text_u64(slice_from(word, 1), &status) || status > 999)
+        return false;
+    *answer = (int)status;
+    return true;
+}
+
+static enum err add_error_page(struct scope *s, const struct node *n,
+                               struct slice word,
+                               const struct conf_error_page *like)
+{
+    uint64_t status;
+    struct conf_error_page *page = arena_alloc(s->arena, sizeof *page);
+    if (!page)
+        return fault_memory();
+    if (!text_u64(word, &status) || status < 300 || status > 599)
+        return node_fail(n, "value \"%s\" must be between 300 and 599",
+                         word.data);
+    *page = *like;
+    page->status = (int)status;
+    page->next = s->location->error_pages;
+    s->location->error_pages = page;
+    return OK;
+}
+
+enum err content_error_page(struct scope *s, const struct directive *d,
+                            const struct node *n)
+{
+    (void)d;
+    unsigned codes = n->nargs - 1;
+    struct conf_error_page like = { 0 };
+    if (!s->again)
+        s->location->error_pages = NULL;
+    if (codes > 1 && slice_starts(n->args[codes - 1], SLICE("=")) &&
+        !read_answer(n->args[--codes], &like.answer))
+        return node_fail(n, "invalid value \"%s\"", n->args[codes].data);
+    enum err e = scope_template(s, n, n->args[n->nargs - 1], &like.to);
+    for (unsigned i = 0; !e && i < codes; i++)
+        e = add_error_page(s, n, n->args[i], &like);
+    return e;
+}
+
 enum err content_tokens(struct scope *s, const struct directive *d,
                         const struct node *n)
 {

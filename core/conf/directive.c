@@ -80,16 +80,25 @@ static const struct directive table[] = {
     { "location", IN_SERVER | IN_LOCATION | BLOCK | NESTED | MANY, 1, 2,
       block_location, NOWHERE },
     { "internal", IN_LOCATION, 0, 0, setting_present, LOCATION(internal) },
-    { "set", IN_SERVER | IN_LOCATION | MANY, 2, 2,
-      rewrite_set, LOCATION(ops) },
-    { "return", IN_SERVER | IN_LOCATION | MANY, 1, 2,
-      rewrite_return, LOCATION(ops) },
-    { "root", IN_ALL, 1, 1, content_root, LOCATION(root) },
+    { "set", IN_REWRITE | MANY, 2, 2, rewrite_set, LOCATION(ops) },
+    { "return", IN_REWRITE | MANY, 1, 2, rewrite_return, LOCATION(ops) },
+    { "rewrite", IN_REWRITE | MANY, 2, 3, rewrite_uri, LOCATION(ops) },
+    { "break", IN_REWRITE | MANY, 0, 0, rewrite_break, LOCATION(ops) },
+    { "if", IN_SERVER | IN_LOCATION | BLOCK | MANY | TWICE, 1, ARGS_ANY,
+      rewrite_if, LOCATION(ops) },
+    { "rewrite_log", IN_ALL | IN_IF, 1, 1, setting_flag, NOWHERE },
+    { "error_page", IN_ALL | MANY, 2, ARGS_ANY,
+      content_error_page, LOCATION(error_pages) },
+    { "postpone_output", IN_ALL, 1, 1,
+      setting_size, LOCATION(postpone_output) },
+    { "log_subrequest", IN_ALL, 1, 1, setting_flag, LOCATION(log_subrequest) },
+    { "root", IN_SCRIPTS, 1, 1, content_root, LOCATION(root) },
     { "alias", IN_LOCATION, 1, 1, content_root, LOCATION(root) },
     { "index", IN_ALL | MANY, 1, ARGS_ANY, content_index, LOCATION(index) },
     { "types", IN_ALL | BLOCK | MANY, 0, 0, content_types, LOCATION(types) },
     { "default_type", IN_ALL, 1, 1, setting_text, LOCATION(default_type) },
-    { "add_header", IN_ALL | MANY, 2, 3, content_header, LOCATION(headers) },
+    { "add_header", IN_SCRIPTS | MANY, 2, 3,
+      content_header, LOCATION(headers) },
     { "server_tokens", IN_ALL, 1, 1, content_tokens, LOCATION(server_tokens) },
     { "log_format", IN_HTTP | MANY, 2, ARGS_ANY,
       logging_format, CONF(log_formats) },
@@ -103,13 +112,38 @@ static const struct directive table[] = {
       scripting_path, CONF(lua_package_cpath) },
     { "lua_shared_dict", IN_HTTP | MANY, 2, 2,
       scripting_dict, CONF(shared_dicts) },
-    { "lua_code_cache", IN_ALL, 1, 1, setting_flag, LOCATION(lua_code_cache) },
+    { "lua_code_cache", IN_SCRIPTS, 1, 1,
+      scripting_cache, LOCATION(lua_code_cache) },
     BY_LUA("init_by_lua", IN_HTTP, CONF(init)),
     BY_LUA("init_worker_by_lua", IN_HTTP, CONF(init_worker)),
     BRACES("exit_worker_by_lua", IN_HTTP, CONF(exit_worker)),
     SCRIPT("exit_worker_by_lua", IN_HTTP, CONF(exit_worker)),
-    BY_LUA("access_by_lua", IN_ALL, LOCATION(code[CONF_ACCESS])),
-    BY_LUA("content_by_lua", IN_LOCATION, LOCATION(code[CONF_CONTENT])),
+    { "set_by_lua", IN_REWRITE | MANY, 2, ARGS_ANY,
+      rewrite_set_lua, LOCATION(ops) },
+    { "set_by_lua_block", IN_REWRITE | MANY | BLOCK, 1, 1,
+      rewrite_set_lua, LOCATION(ops) },
+    { "set_by_lua_file", IN_REWRITE | MANY, 2, ARGS_ANY,
+      rewrite_set_lua, LOCATION(ops) },
+    BRACES("server_rewrite_by_lua", IN_HTTP | IN_SERVER,
+           LOCATION(code[CONF_SERVER_REWRITE])),
+    SCRIPT("server_rewrite_by_lua", IN_HTTP | IN_SERVER,
+           LOCATION(code[CONF_SERVER_REWRITE])),
+    BY_LUA("rewrite_by_lua", IN_SCRIPTS, LOCATION(code[CONF_REWRITE])),
+    BY_LUA("access_by_lua", IN_SCRIPTS, LOCATION(code[CONF_ACCESS])),
+    BY_LUA("content_by_lua", IN_LOCATION | IN_IF,
+           LOCATION(code[CONF_CONTENT])),
+    BY_LUA("header_filter_by_lua", IN_SCRIPTS,
+           LOCATION(code[CONF_HEADER_FILTER])),
+    BY_LUA("body_filter_by_lua", IN_SCRIPTS, LOCATION(code[CONF_BODY_FILTER])),
+    BY_LUA("log_by_lua", IN_SCRIPTS, LOCATION(code[CONF_LOG])),
+    { "lua_need_request_body", IN_SCRIPTS, 1, 1,
+      setting_flag, LOCATION(lua_need_request_body) },
+    { "lua_http10_buffering", IN_SCRIPTS, 1, 1,
+      setting_flag, LOCATION(lua_http10_buffering) },
+    { "lua_check_client_abort", IN_SCRIPTS, 1, 1,
+      setting_flag, LOCATION(lua_check_client_abort) },
+    { "lua_use_default_type", IN_SCRIPTS, 1, 1,
+      setting_flag, LOCATION(lua_use_default_type) },
 
     /* our own */
     { "latchkey_store", IN_HTTP, 1, 1, latchkey_store, CONF(store) },
@@ -186,11 +220,12 @@ static enum err apply(struct scope *s, const struct node *n, unsigned pass)
                          n->name.data);
     if (!d)
         return node_fail(n, "unknown directive \"%s\"", n->name.data);
-    if ((d->flags & NESTED) != pass)
+    if ((d->flags & NESTED) != pass && !(d->flags & TWICE))
         return OK;
     enum err e = check(d, n);
     if (!e)
         e = note(s, d, n);
+    s->conf->latchkey |= slice_starts(n->name, SLICE("latchkey_"));
     return e ? e : d->set(s, d, n);
 }
 
@@ -210,6 +245,7 @@ enum err directive_apply(struct scope *s, const struct node *nodes)
     const unsigned passes[] = { 0, NESTED };
     for (int i = 0; i < 2; i++)
         for (const struct node *n = nodes; n; n = n->next) {
+            s->second = i > 0;
             enum err e = apply(s, n, passes[i]);
             if (e)
                 return e;

@@ -12,10 +12,14 @@ enum {
     IN_HTTP = 4,
     IN_SERVER = 8,
     IN_LOCATION = 16,
+    IN_IF = 512, /* within `if`, whatever that stands in */
     IN_ALL = IN_HTTP | IN_SERVER | IN_LOCATION,
-    MANY = 32,   /* may come again in the same block */
-    BLOCK = 64,  /* has braces */
-    NESTED = 128 /* a block of the second pass */
+    IN_SCRIPTS = IN_ALL | IN_IF,
+    IN_REWRITE = IN_SERVER | IN_LOCATION | IN_IF,
+    MANY = 32,    /* may come again in the same block */
+    BLOCK = 64,   /* has braces */
+    NESTED = 128, /* a block of the second pass */
+    TWICE = 256   /* applied in both */
 };
 
 enum { ARGS_ANY = 255 };

@@ -28,9 +28,10 @@ struct scope {
     struct conf_server *server;     /* in http: what servers start from */
     struct conf_location *location; /* in server: its implicit one */
     unsigned context;               /* one IN_ bit (directive.h) */
-    const struct directive *seen[96];
+    const struct directive *seen[160];
     unsigned nseen;
-    bool again; /* the directive at hand came before in this block */
+    bool second; /* the pass of the blocks within */
+    bool again;  /* the directive at hand came before in this block */
 };
 
 #define node_fail(n, ...) fault_at((n)->file, (n)->line, __VA_ARGS__)

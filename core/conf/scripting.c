@@ -1,5 +1,6 @@
 /* scripting.c -- directives on the state that scripts run in. */
 #include "base/buf.h"
+#include "base/log.h"
 #include "base/text.h"
 #include "conf/setters.h"
 
@@ -13,21 +14,22 @@ static size_t prefix_mark(struct slice s)
     return slice_starts(s, SLICE("$prefix")) ? 7 : 0;
 }
 
-/* The prefix goes in without its slash: "$prefix/lua/?.lua". */
+/* "$prefix/lua/?.lua", "${prefix}lua/?.lua". */
 enum err scripting_path(struct scope *s, const struct directive *d,
                         const struct node *n)
 {
     struct slice *field = directive_field(s, d), rest = n->args[0];
     struct slice prefix = slice_str(s->conf->prefix);
-    prefix.len -= prefix.len > 1;
     struct buf out = { 0 };
     while (rest.len) {
         size_t mark = prefix_mark(rest);
-        if (mark)
-            buf_add(&out, prefix);
-        else
+        if (!mark)
             buf_add_char(&out, *rest.data);
         rest = slice_from(rest, mark ? mark : 1);
+        if (mark)
+            buf_add(&out, prefix);
+        if (mark && slice_starts(rest, SLICE("/")))
+            out.len--; /* one slash is enough */
     }
     *field = arena_dup(s->arena, buf_slice(&out));
     bool ok = buf_ok(&out) && field->data;
@@ -52,5 +54,18 @@ enum err scripting_dict(struct scope *s, const struct directive *d,
     if (!(*at = arena_alloc(s->arena, sizeof dict)))
         return fault_memory();
     **at = dict;
+    return OK;
+}
+
+enum err scripting_cache(struct scope *s, const struct directive *d,
+                         const struct node *n)
+{
+    enum err e = setting_flag(s, d, n);
+    if (e || s->location->lua_code_cache)
+        return e;
+    s->conf->uncached = true;
+    log_write(LOG_ALERT,
+              "lua_code_cache is off; this will hurt performance in %s:%u",
+              n->file, n->line);
     return OK;
 }

@@ -25,12 +25,21 @@ setter block_http;
 setter block_server;
 setter block_location;
 
+/* What holds within an `if` of the block at hand, which is already whole. */
+enum err block_if(struct scope *s, const struct node *n,
+                  struct conf_location **out);
+
 /* code.c: by_lua directives of all three forms. */
 setter code_set;
+
+/* Code that is not alone in its statement: arg is the one that has it. */
+enum err code_make(struct scope *s, const struct directive *d,
+                   const struct node *n, unsigned arg, struct conf_code **out);
 
 /* scripting.c: the state that scripts run in. */
 setter scripting_path;
 setter scripting_dict;
+setter scripting_cache;
 
 /* latchkey.c: our own. */
 setter latchkey_store;
@@ -43,6 +52,7 @@ setter content_root;
 setter content_index;
 setter content_types;
 setter content_header;
+setter content_error_page;
 setter content_tokens;
 setter content_keepalive;
 setter content_large_buffers;
@@ -53,7 +63,11 @@ setter logging_access;
 
 /* rewrite.c */
 setter rewrite_set;
+setter rewrite_set_lua;
 setter rewrite_return;
+setter rewrite_uri;
+setter rewrite_break;
+setter rewrite_if; /* twice: among the settings, and among the blocks */
 
 /* listen.c, server.c */
 setter listen_set;

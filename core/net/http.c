@@ -31,6 +31,7 @@ void *http_on_uri(void *listen, const char *uri, struct MHD_Connection *mhd)
     r->keepalive_msec = 75000;
     r->keepalive_requests = 1000;
     c->request = r;
+    c->refs++;
     c->requests++;
     http_conn_enter(c, HTTP_HEADER, l->limits.header_msec);
     return r;
@@ -119,7 +120,7 @@ struct slice http_header(const struct http_request *r, struct slice name)
 }
 
 /* Where this request ends, nobody can tell: the connection ends with it. */
-static bool is_unclear(const struct http_request *r)
+bool http_is_unclear(const struct http_request *r)
 {
     return r->fault == 400 || r->fault == 501;
 }
@@ -132,7 +133,7 @@ static bool refuse_early(struct http_request *r)
     uint64_t n = 0;
     if (length.data && text_u64(length, &n) && n > r->max_body && !r->fault)
         r->fault = 413;
-    return is_unclear(r) ||
+    return http_is_unclear(r) ||
            (r->fault &&
             (n > drain_max || http_header(r, SLICE("Expect")).data));
 }
@@ -175,6 +176,15 @@ static enum MHD_Result send_reply(struct http_request *r)
     return sent;
 }
 
+void http_suspend(struct http_request *r)
+{
+    r->suspended = true;
+    MHD_suspend_connection(r->mhd);
+    http_conn_enter(r->conn, HTTP_BUSY, 0);
+    if (r->watch)
+        http_conn_watch(r->conn);
+}
+
 /* A reply that is made at once goes out at libmicrohttpd's next turn, when it
  * calls again: so a turn makes all of its replies before the first is sent.
  * That keeps caches warm, and who waits on the same machine is woken less. */
@@ -183,7 +193,7 @@ static enum MHD_Result dispatch(struct http_request *r)
     struct http_server *s = r->listen->server;
     if (s->stopping)
         return MHD_NO;
-    r->dispatched = true;
+    r->dispatched = r->held = true;
     s->active++;
     http_conn_enter(r->conn, HTTP_BUSY, 0);
     s->events->on_request(r, s->user);
@@ -191,9 +201,7 @@ static enum MHD_Result dispatch(struct http_request *r)
         return MHD_YES;
     if (r->broken)
         return MHD_NO;
-    r->suspended = true;
-    MHD_suspend_connection(r->mhd);
-    http_conn_watch(r->conn);
+    http_suspend(r);
     return MHD_YES;
 }
 
@@ -229,10 +237,98 @@ enum MHD_Result http_on_access(void *listen, struct MHD_Connection *mhd,
     return r->response ? send_reply(r) : MHD_YES;
 }
 
-static void settled(struct http_request *r)
+/* ---- the end -------------------------------------------------------------
+ */
+
+static void let_go(struct http_request *r)
 {
-    if (r->dispatched && !r->status)
+    if (r->held)
         r->listen->server->active--;
+    r->held = false;
+}
+
+static void forget_drain(struct http_request *r)
+{
+    struct http_request **at = &r->listen->drained;
+    while (r->is_drained && *at != r)
+        at = &(*at)->next_drained;
+    if (r->is_drained)
+        *at = r->next_drained;
+    r->is_drained = r->wants_drain = false;
+}
+
+void http_note_drain(struct http_request *r)
+{
+    if (!r->wants_drain || r->is_drained)
+        return;
+    r->is_drained = true;
+    r->next_drained = r->listen->drained;
+    r->listen->drained = r;
+}
+
+/* MHD is in the middle of something when it drains, and the user's answer to
+ * it may be more bytes; so it is told afterwards. */
+void http_tell_drained(struct http_listen *l)
+{
+    while (l->drained) {
+        struct http_request *r = l->drained;
+        forget_drain(r);
+        l->server->events->on_drain(r, l->server->user);
+    }
+}
+
+static void end(struct http_request *r)
+{
+    struct http_server *s = r->listen->server;
+    struct http_conn *c = r->conn;
+    if (r->begun)
+        s->events->on_end(r, s->user);
+    forget_drain(r);
+    buf_free(&r->body);
+    buf_free(&r->stream);
+    if (c->fd >= 0 && !c->request) {
+        arena_free(&c->arena);
+        arena_reset(&r->arena);
+        c->arena = r->arena;
+    } else {
+        arena_free(&r->arena);
+    }
+    http_conn_unref(c);
+    free(r);
+}
+
+void http_keep(struct http_request *r, struct slice *text)
+{
+    if (text->data)
+        *text = arena_dup(&r->arena, *text);
+}
+
+/* These lie in the connection's memory up to here. */
+static void keep_texts(struct http_request *r)
+{
+    http_keep(r, &r->method);
+    http_keep(r, &r->version);
+    for (unsigned i = 0; i < r->header_count; i++) {
+        http_keep(r, &r->headers[i].name);
+        http_keep(r, &r->headers[i].value);
+    }
+}
+
+/* The user goes on with a request whose connection has gone on too. */
+static void detach(struct http_request *r)
+{
+    struct http_server *s = r->listen->server;
+    r->lost = r->broken = true;
+    r->next = s->detached;
+    r->prev = &s->detached;
+    if (r->next)
+        r->next->prev = &r->next;
+    s->detached = r;
+    keep_texts(r);
+    s->events->on_lost(r, s->user);
+    http_note_drain(r);
+    if (r->is_drained)
+        uv_timer_start(&r->listen->timer, http_on_timer, 0, 0);
 }
 
 void http_on_completed(void *listen, struct MHD_Connection *mhd, void **request,
@@ -240,116 +336,70 @@ void http_on_completed(void *listen, struct MHD_Connection *mhd, void **request,
 {
     (void)mhd;
     (void)code;
-    struct http_listen *l = listen;
+    (void)listen;
     struct http_request *r = *request;
     if (!r)
         return;
     *request = NULL;
-    settled(r);
-    if (r->begun)
-        l->server->events->on_end(r, l->server->user);
+    r->mhd = NULL;
     r->conn->request = NULL;
     http_conn_enter(r->conn, HTTP_IDLE, r->keepalive_msec);
     if (r->response)
         MHD_destroy_response(r->response);
-    buf_free(&r->body);
-    arena_reset(&r->arena);
-    r->conn->arena = r->arena;
-    free(r);
+    r->response = NULL;
+    if (r->held)
+        detach(r);
+    else
+        end(r);
 }
 
-static void resume(struct http_request *r)
+void http_resume(struct http_request *r)
 {
     http_conn_unwatch(r->conn);
     if (!r->suspended)
         return;
-    r->suspended = false;
+    r->suspended = r->parked = false;
     MHD_resume_connection(r->mhd);
     r->listen->resumed = true;
 }
 
-/* The client left while its request waited. */
-void http_client_gone(struct http_request *r)
+void http_finish(struct http_request *r)
+{
+    let_go(r);
+    if (r->mhd)
+        return;
+    *r->prev = r->next;
+    if (r->next)
+        r->next->prev = r->prev;
+    end(r);
+}
+
+/* The server is being freed. */
+void http_abandon(struct http_request *r)
 {
     struct http_server *s = r->listen->server;
     r->broken = true;
     s->events->on_gone(r, s->user);
-    resume(r);
+    http_resume(r);
+    http_finish(r);
+}
+
+void http_abandon_detached(struct http_server *s)
+{
+    while (s->detached) {
+        struct http_request *r = s->detached;
+        r->conn->listen = r->listen;
+        s->events->on_gone(r, s->user);
+        http_finish(r);
+    }
 }
 
 void http_drop(struct http_request *r)
 {
     r->broken = true;
-    shutdown(r->conn->fd, SHUT_RDWR);
-    resume(r);
-}
-
-struct chunks {
-    struct buf body;
-    size_t at;
-};
-
-static ssize_t on_read(void *user, uint64_t at, char *out, size_t max)
-{
-    struct chunks *chunks = user;
-    size_t left = chunks->body.len - (size_t)at;
-    if (!left)
-        return MHD_CONTENT_READER_END_OF_STREAM;
-    size_t n = left < max ? left : max;
-    memcpy(out, chunks->body.data + at, n);
-    return (ssize_t)n;
-}
-
-static void free_chunks(void *user)
-{
-    struct chunks *chunks = user;
-    buf_free(&chunks->body);
-    free(chunks);
-}
-
-static struct MHD_Response *make_response(struct http_reply *reply)
-{
-    if (reply->fd > 0)
-        return MHD_create_response_from_fd64(reply->fd_size, reply->fd);
-    size_t len = reply->body.len;
-    if (!reply->chunked)
-        return MHD_create_response_from_buffer_with_free_callback(
-            len, buf_take(&reply->body), free);
-    struct chunks *chunks = calloc(1, sizeof *chunks);
-    if (!chunks)
-        return NULL;
-    chunks->body = reply->body;
-    reply->body = (struct buf){ 0 };
-    return MHD_create_response_from_callback(MHD_SIZE_UNKNOWN,
-                                             len < 4096 ? 4096 : 65536, on_read,
-                                             chunks, free_chunks);
-}
-
-static bool must_close(const struct http_request *r)
-{
-    return is_unclear(r) || r->listen->server->draining || !r->keepalive_msec ||
-           r->conn->requests >= r->keepalive_requests;
-}
-
-void http_reply(struct http_request *r, struct http_reply *reply)
-{
-    uint64_t size = reply->fd > 0 ? reply->fd_size : reply->body.len;
-    reply->chunked &= !slice_eq(r->method, SLICE("HEAD"));
-    struct MHD_Response *response = r->broken ? NULL : make_response(reply);
-    buf_free(&reply->body);
-    if (!response) {
-        if (!r->broken)
-            http_drop(r);
-        return;
+    if (r->mhd) {
+        shutdown(r->conn->fd, SHUT_RDWR);
+        http_resume(r);
     }
-    for (unsigned i = 0; i < reply->count; i++)
-        MHD_add_response_header(response, reply->headers[i].name.data,
-                                reply->headers[i].value.data);
-    if (must_close(r))
-        MHD_add_response_header(response, "Connection", "close");
-    settled(r);
-    r->status = reply->status;
-    r->sent = size;
-    r->response = response;
-    resume(r);
+    http_finish(r);
 }

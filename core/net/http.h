@@ -1,5 +1,6 @@
 /* http.h -- an HTTP server inside a libuv loop: requests come whole, replies
- * go whole, and a request that is not answered at once holds no thread.
+ * go whole or in parts, and a request that is not answered at once holds no
+ * thread.
  *
  * One struct http_server per worker; everything here is called on that
  * worker's thread.  What a request means is its user's affair. */
@@ -44,6 +45,9 @@ struct http_request {
     uint64_t started; /* clock_msec() at its first byte */
     uint64_t sent;    /* body bytes of the reply */
     int status;       /* of the reply, 0 before */
+    bool watch;       /* the user wants on_abort */
+    bool lost;        /* the connection is gone; so is what is written */
+    bool late;        /* ... because the client took nothing for too long */
     void *user;
 
     /* http's own */
@@ -51,6 +55,13 @@ struct http_request {
     struct MHD_Response *response;
     size_t drained;
     bool begun, dispatched, suspended, broken;
+    bool held;         /* dispatched, and the user has not finished */
+    struct buf stream; /* of http_start: what MHD has not yet taken, from */
+    size_t taken;      /* here on */
+    bool streaming, last, parked;
+    bool wants_drain, is_drained; /* in listen->drained */
+    struct http_request *next_drained;
+    struct http_request *next, **prev; /* in server->detached */
 };
 
 struct http_events {
@@ -58,9 +69,17 @@ struct http_events {
     void (*on_headers)(struct http_request *r, void *user);
     /* All of it is there (or fault says why not).  Answer now or later. */
     void (*on_request)(struct http_request *r, void *user);
-    /* The client went away before an answer: stop, and do not answer. */
+    /* The client closed its side while the request waited (r->watch). */
+    void (*on_abort)(struct http_request *r, void *user);
+    /* What http_flush asked for: all is taken, or r->lost. */
+    void (*on_drain)(struct http_request *r, void *user);
+    /* The connection is gone and the user goes on: copy what it holds of the
+     * request's texts (http_keep); they go when this returns. */
+    void (*on_lost)(struct http_request *r, void *user);
+    /* The server is being freed: stop, and touch r no more. */
     void (*on_gone)(struct http_request *r, void *user);
-    /* The answer is out, or never will be; r goes after this returns. */
+    /* The answer is out, or never will be, and the user has finished; r goes
+     * after this returns. */
     void (*on_end)(struct http_request *r, void *user);
 };
 
@@ -71,7 +90,9 @@ struct http_reply {
     struct buf body; /* taken over */
     int fd;          /* > 0: the body is this file (taken over) */
     uint64_t fd_size;
-    bool chunked; /* HTTP/1.1 without Content-Length */
+    bool chunked;    /* HTTP/1.1 without Content-Length */
+    uint64_t length; /* of http_start, where it is not chunked */
+    bool more;       /* http_reply: http_finish comes later */
 };
 
 enum err http_server_new(struct http_server **out, uv_loop_t *loop,
@@ -96,10 +117,33 @@ void http_server_free(struct http_server *s);
 
 void *http_listen_tag(const struct http_listen *l);
 
-/* Answers once.  Takes the body over, whatever comes. */
+/* Answers once, as a whole.  Takes the body over, whatever comes.  The user
+ * has finished with it, unless reply->more. */
 void http_reply(struct http_request *r, struct http_reply *reply);
 
-/* Closes the connection without an answer (nginx's 444). */
+/* An answer in parts: the head with reply's body as its first bytes, more
+ * bytes (taken over), the end.  Nothing is sent before the event loop's
+ * turn. */
+void http_start(struct http_request *r, struct http_reply *reply);
+void http_write(struct http_request *r, struct buf *bytes);
+void http_last(struct http_request *r);
+
+/* False: all that was written is with the system already.  Else on_drain will
+ * come. */
+bool http_flush(struct http_request *r);
+
+/* From on_drain: it will come once more, at once. */
+void http_drain_again(struct http_request *r);
+
+/* The user is done with a request that it answered with `more` or in parts;
+ * on_end comes, perhaps from within. */
+void http_finish(struct http_request *r);
+
+/* Makes *text a copy that lives as long as r. */
+void http_keep(struct http_request *r, struct slice *text);
+
+/* Closes the connection, whatever was answered (nginx's 444), and finishes.
+ */
 void http_drop(struct http_request *r);
 
 /* The value of the first header called name, or SLICE_NONE. */

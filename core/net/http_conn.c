@@ -50,6 +50,7 @@ struct http_conn *http_conn_new(struct http_listen *l,
     if (!c)
         return NULL;
     c->listen = l;
+    c->refs = 1;
     c->number = atomic_fetch_add(&last_number, 1) + 1;
     c->fd = fd ? fd->connect_fd : -1;
     read_address(c, addr ? addr->client_addr : NULL);
@@ -63,13 +64,22 @@ struct http_conn *http_conn_new(struct http_listen *l,
     return c;
 }
 
-void http_conn_free(struct http_conn *c)
+void http_conn_closed(struct http_conn *c)
 {
     http_conn_unwatch(c);
     *c->prev = c->next;
     if (c->next)
         c->next->prev = c->prev;
     c->listen->count--;
+    c->fd = -1;
+    http_conn_unref(c);
+}
+
+/* A request may outlive its connection, and still tell whose it was. */
+void http_conn_unref(struct http_conn *c)
+{
+    if (--c->refs)
+        return;
     arena_free(&c->arena);
     free(c);
 }
@@ -85,9 +95,10 @@ static void on_disconnect(uv_poll_t *watch, int status, int events)
     (void)status;
     (void)events;
     struct http_conn *c = watch->data;
+    struct http_server *s = c->listen->server;
     http_conn_unwatch(c);
     if (c->request)
-        http_client_gone(c->request);
+        s->events->on_abort(c->request, s->user);
 }
 
 static void on_watch_closed(uv_handle_t *handle)
@@ -134,10 +145,13 @@ static bool proceeds(struct http_conn *c)
 static void on_late(struct http_conn *c)
 {
     c->deadline = 0;
-    if (proceeds(c))
+    if (proceeds(c)) {
         http_conn_enter(c, HTTP_SENDING, c->listen->limits.send_msec);
-    else
-        shutdown(c->fd, SHUT_RDWR);
+        return;
+    }
+    if (c->request)
+        c->request->late = true;
+    shutdown(c->fd, SHUT_RDWR);
 }
 
 void http_conn_sweep(struct http_listen *l)

@@ -19,12 +19,12 @@ enum { SWEEP_MSEC = 500, RUNS = 4 };
 
 static void drive(struct http_listen *l);
 
-static void on_timer(uv_timer_t *timer)
+void http_on_timer(uv_timer_t *timer)
 {
     drive(timer->data);
 }
 
-static void drive(struct http_listen *l)
+static void run(struct http_listen *l)
 {
     MHD_UNSIGNED_LONG_LONG wait = 0;
     for (int i = 0; i < RUNS; i++) {
@@ -34,7 +34,16 @@ static void drive(struct http_listen *l)
             (MHD_get_timeout(l->daemon, &wait) != MHD_YES || wait > 0))
             return;
     }
-    uv_timer_start(&l->timer, on_timer, 0, 0); /* others' turn first */
+    uv_timer_start(&l->timer, http_on_timer, 0, 0); /* others' turn first */
+}
+
+static void drive(struct http_listen *l)
+{
+    run(l);
+    if (l->drained)
+        http_tell_drained(l);
+    if (l->resumed) /* by who was told; the loop may be about to sleep */
+        uv_timer_start(&l->timer, http_on_timer, 0, 0);
 }
 
 static void on_readable(uv_poll_t *poll, int status, int events)
@@ -66,7 +75,7 @@ static void on_connection(void *listen, struct MHD_Connection *mhd,
     if (code == MHD_CONNECTION_NOTIFY_STARTED) {
         *context = http_conn_new(listen, mhd);
     } else if (*context) {
-        http_conn_free(*context);
+        http_conn_closed(*context);
         *context = NULL;
     }
 }
@@ -192,7 +201,7 @@ static void stop_daemon(struct http_listen *l)
 {
     for (struct http_conn *c = l->conns; c; c = c->next)
         if (c->request && c->request->suspended)
-            http_client_gone(c->request);
+            http_abandon(c->request);
     MHD_run(l->daemon);
     MHD_stop_daemon(l->daemon);
 }
@@ -207,6 +216,7 @@ void http_server_free(struct http_server *s)
         close_handle(s, (uv_handle_t *)&l->poll);
         close_handle(s, (uv_handle_t *)&l->timer);
     }
+    http_abandon_detached(s);
     close_handle(s, (uv_handle_t *)&s->sweep);
     close_handle(s, (uv_handle_t *)&s->prepare);
 }

@@ -27,6 +27,7 @@ struct http_conn {
     uv_poll_t *watch;               /* while suspended */
     char address[64];
     unsigned port;
+    unsigned refs; /* the connection itself, and each request of it */
 };
 
 struct http_listen {
@@ -39,6 +40,7 @@ struct http_listen {
     uv_poll_t poll;
     uv_timer_t timer;
     bool resumed;
+    struct http_request *drained; /* to be told of it, after MHD's turn */
     void *tag;
 };
 
@@ -47,6 +49,7 @@ struct http_server {
     const struct http_events *events;
     void *user;
     struct http_listen *listens;
+    struct http_request *detached; /* held, and their connections gone */
     uv_prepare_t prepare;
     uv_timer_t sweep;
     unsigned active;
@@ -58,7 +61,8 @@ struct http_server {
 /* http_conn.c */
 struct http_conn *http_conn_new(struct http_listen *l,
                                 struct MHD_Connection *mhd);
-void http_conn_free(struct http_conn *c);
+void http_conn_closed(struct http_conn *c);
+void http_conn_unref(struct http_conn *c);
 void http_conn_enter(struct http_conn *c, enum http_state state, uint64_t msec);
 void http_conn_watch(struct http_conn *c);
 void http_conn_unwatch(struct http_conn *c);
@@ -72,4 +76,13 @@ enum MHD_Result http_on_access(void *listen, struct MHD_Connection *mhd,
                                size_t *size, void **request);
 void http_on_completed(void *listen, struct MHD_Connection *mhd, void **request,
                        enum MHD_RequestTerminationCode code);
-void http_client_gone(struct http_request *r);
+bool http_is_unclear(const struct http_request *r);
+void http_suspend(struct http_request *r);
+void http_resume(struct http_request *r);
+void http_note_drain(struct http_request *r);
+void http_abandon(struct http_request *r);
+void http_abandon_detached(struct http_server *s);
+void http_tell_drained(struct http_listen *l);
+
+/* http_daemon.c */
+void http_on_timer(uv_timer_t *timer);

@@ -87,7 +87,9 @@ location /hang { content_by_lua_block {
     ngx.shared.limits:incr("hanging", 1, 0)
     ngx.sleep(1000)
 } }
-location /leave { content_by_lua_block {
+location /leave {
+    lua_check_client_abort on;
+    content_by_lua_block {
     ngx.shared.limits:incr("hanging", 1, 0)
     local thread = ngx.thread.spawn(function() ngx.sleep(1000) end)
     ngx.sleep(0.5)

@@ -323,6 +323,51 @@ static enum conf_builtin builtin(struct slice name)
     return CONF_READ_ONLY; /* all that log formats name */
 }
 
+static void rewriting_keeps_its_order_around_blocks_of_if(void **state)
+{
+    struct fixture *f = *state;
+    fixture_load(f, "http { server { location / {\n"
+                    "    set_by_lua $a 'return ngx.arg[1]' x $uri;\n"
+                    "    if ($a !~* ^b) { set $c 1; break; }\n"
+                    "    rewrite ^/x/(.*) /y/$1? last;\n"
+                    "    content_by_lua_block { ngx.say(1) }\n"
+                    "} } }");
+    const struct conf_location *at = fixture_server(f)->children;
+    const struct conf_op *op = at->ops;
+    assert_int_equal(op->kind, CONF_SET_LUA);
+    assert_int_equal(op->nargs, 2);
+    assert_non_null(strstr(op->code->chunk.data, "set_by_lua(nginx.conf:2)"));
+    op = op->next;
+    assert_int_equal(op->kind, CONF_IF);
+    assert_int_equal(op->test, CONF_TEST_MATCH);
+    assert_true(op->negated);
+    assert_int_equal(op->then->ops->kind, CONF_SET);
+    assert_int_equal(op->then->ops->next->kind, CONF_BREAK);
+    /* what the block around says after the `if` holds in it too */
+    assert_ptr_equal(op->then->code[CONF_CONTENT], at->code[CONF_CONTENT]);
+    op = op->next;
+    assert_int_equal(op->kind, CONF_REWRITE_URI);
+    assert_int_equal(op->flag, CONF_REWRITE_LAST);
+    assert_true(op->drop_args);
+    assert_null(op->next);
+}
+
+static void error_pages_are_inherited_until_a_block_has_its_own(void **state)
+{
+    struct fixture *f = *state;
+    fixture_load(f, "http { error_page 404 403 =200 @a; server {\n"
+                    "    location /own { error_page 500 = /b; }\n"
+                    "    location @a { }\n"
+                    "} }");
+    const struct conf_location *root = fixture_server(f);
+    assert_int_equal(root->error_pages->answer, 200);
+    assert_non_null(root->error_pages->next);
+    const struct conf_error_page *own = root->children->error_pages;
+    assert_int_equal(own->status, 500);
+    assert_int_equal(own->answer, -1);
+    assert_null(own->next);
+}
+
 static void variables_must_exist_somewhere(void **state)
 {
     struct fixture *f = *state;
@@ -408,8 +453,17 @@ static void a_secret_written_in_a_wrong_place_is_not_shown(void **state)
 static const char *const faults[][2] = {
     { "bogus;", "unknown directive \"bogus\"" },
     { "bogus { }", "unknown directive \"bogus\"" },
-    { "http { rewrite_by_lua_block { } }",
-      "unknown directive \"rewrite_by_lua_block\"" },
+    { "http { balancer_by_lua_block { } }",
+      "unknown directive \"balancer_by_lua_block\"" },
+    { "http { server { if $a { } } }", "invalid condition \"$a\"" },
+    { "http { server { set $a 1; if ($a ! b) { } } }",
+      "unexpected \"!\" in condition" },
+    { "http { server { if (-q /x) { } } }", "invalid condition \"-q\"" },
+    { "http { server { rewrite ^ /x first; } }",
+      "invalid parameter \"first\"" },
+    { "http { server { error_page 200 /x; } }",
+      "value \"200\" must be between 300 and 599" },
+    { "http { server { error_page 404 =2x /x; } }", "invalid value \"=2x\"" },
     { "listen 80;", "\"listen\" directive is not allowed here" },
     { "http { worker_processes 1; }",
       "\"worker_processes\" directive is not allowed here" },
@@ -647,6 +701,8 @@ int main(void)
         fixture_test(values_are_read_with_their_units),
         fixture_test(roots_and_aliases_are_made_absolute),
         fixture_test(set_and_return_keep_their_order),
+        fixture_test(rewriting_keeps_its_order_around_blocks_of_if),
+        fixture_test(error_pages_are_inherited_until_a_block_has_its_own),
         fixture_test(variables_must_exist_somewhere),
         fixture_test(lua_hooks_come_in_three_forms),
         fixture_test(our_own_directives_are_read),
