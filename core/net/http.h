@@ -58,6 +58,7 @@ struct http_request {
     bool held;         /* dispatched, and the user has not finished */
     struct buf stream; /* of http_start: what MHD has not yet taken, from */
     size_t taken;      /* here on */
+    bool chunked;      /* the reply is, and it is whole */
     bool streaming, last, parked;
     bool wants_drain, is_drained; /* in listen->drained */
     struct http_request *next_drained;

@@ -75,6 +75,7 @@ void http_reply(struct http_request *r, struct http_reply *reply)
 {
     r->sent = reply->fd > 0 ? reply->fd_size : reply->body.len;
     reply->chunked &= !slice_eq(r->method, SLICE("HEAD"));
+    r->chunked = reply->chunked;
     bool more = reply->more;
     bool queued = queue(r, reply, r->broken ? NULL : make_response(reply));
     buf_free(&reply->body);
