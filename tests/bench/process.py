@@ -93,8 +93,8 @@ class Process:
         # the clock of another process: CPUCLOCK_SCHED in clock_getres(2)
         return sum(time.clock_gettime(~pid << 3 | 2) for pid in pids)
 
-    def call(self, method, path, body=None, token=None):
-        """The answer's JSON; anything but a 200 is a Failure."""
+    def text(self, method, path, body=None, token=None):
+        """The answer's body; anything but a 200 is a Failure."""
         if not self.client:
             self.client = http.client.HTTPConnection("127.0.0.1", self.port,
                                                      timeout=DEADLINE)
@@ -107,7 +107,11 @@ class Process:
         if answer.status != 200:
             raise Failure(f"{self.name}: {method} {path}: {answer.status} "
                           f"{text}\n{self.log()}")
-        return json.loads(text)
+        return text
+
+    def call(self, *request, **more):
+        """The answer's JSON."""
+        return json.loads(self.text(*request, **more))
 
     def stop(self):
         if not self.popen or self.popen.poll() is not None:
@@ -118,6 +122,15 @@ class Process:
         except subprocess.TimeoutExpired:
             self.popen.kill()
             self.popen.wait()
+
+
+class Redis(Process):
+    """Whom a row of the API talks to."""
+    binary = shutil.which("redis-server")
+
+    def start(self):
+        super().start(self.binary, "--bind", "127.0.0.1", "--port", self.port,
+                      "--save", "", "--appendonly", "no")
 
 
 class Floor(Process):
@@ -151,9 +164,10 @@ class Latchkey(Process):
         (self.folder / "apps").mkdir(exist_ok=True)
         (self.folder / f"apps/{name}.lua").write_text(text)
 
-    def start(self, sandbox, platform):
+    def start(self, sandbox, platform, redis):
         self.policy("bench", f"http://127.0.0.1:{sandbox.port}/wechat")
         self.policy("logins", f"http://127.0.0.1:{platform.port}/wechat")
+        fill("api.conf", self.folder / "api.conf", redis=redis.port)
         fill("latchkey.conf", self.folder / "latchkey.conf",
              port=self.port, root=ROOT)
         super().start(self.binary, "-p", ".", "-c", "latchkey.conf")
@@ -195,8 +209,9 @@ class Nginx(Process):
         found = path and glob.glob(f"{path[1]}/ngx_http_lua_module.so")
         return path[1] if found else None
 
-    def start(self, platform):
+    def start(self, platform, redis):
         (self.folder / "tmp").mkdir()
+        fill("api.conf", self.folder / "api.conf", redis=redis.port)
         fill("nginx.conf", self.folder / "nginx.conf", port=self.port,
              here=HERE, modules=self.modules(), appid=APPID,
              platform=platform.port)
