@@ -267,6 +267,7 @@ static void on_end(struct http_request *http, void *user)
     if (!r)
         return;
     request_drop_task(r);
+    cleanup_run(&r->cleanups);
     r->status = http->status ? http->status : r->status ? r->status : 499;
     const struct conf_code *log = r->location->code[CONF_LOG];
     if (log)

@@ -64,6 +64,7 @@ struct request {
     unsigned subrequests;    /* under way */
     struct capture *capture; /* who waits for it (capture.c) */
     struct capture *awaited; /* of its own subrequests */
+    struct cleanup *cleanups; /* run at its end */
 
     struct slice id;    /* of answers and log lines, once it was asked for */
     struct slice route; /* of an API call, for the metrics; data NULL: none */
