@@ -35,6 +35,19 @@ static void log_failure(const struct cosocket *k, const struct task *t)
                        "connect() failed (%d: %s)", code, strerror(code));
 }
 
+static enum err bind_from(struct cosocket *k, struct task *t)
+{
+    char from[ADDRESS_TEXT];
+    enum err e = stream_bind(k->stream, &k->from);
+    if (e != OK) {
+        address_text(&k->from, from);
+        ngx_socket_log(t, LOG_CRIT, "bind(%.*s) failed (%d: %s)",
+                       (int)(strrchr(from, ':') - from), from, k->stream->error,
+                       strerror(k->stream->error));
+    }
+    return e;
+}
+
 static int connected(struct cosocket *k, lua_State *L, struct task *t,
                      enum err e)
 {
@@ -64,7 +77,7 @@ static int dial(struct cosocket *k, lua_State *L, struct task *t)
         return vm_fail(L, strerror(errno));
     }
     if (k->from.len)
-        e = stream_bind(k->stream, &k->from);
+        e = bind_from(k, t);
     if (e == OK)
         e = stream_connect(k->stream, &k->to);
     if (e != PENDING)
@@ -133,6 +146,8 @@ static void on_late(uv_timer_t *timer)
 static void cancel(struct task *t)
 {
     struct cosocket *k = t->op;
+    if (k->queued)
+        ngx_socket_debug(t, "lua tcp socket abort queueing");
     k->connector = NULL;
     uv_timer_stop(&t->timer);
     ngx_socket_close(k);
@@ -394,6 +409,8 @@ int ngx_socket_bind(lua_State *L)
         from.sa.ss_family == AF_UNIX)
         return vm_fail(L, "bad address");
     k->from = from;
+    ngx_socket_debug(task_running(L), "lua tcp socket bind ip: %.*s",
+                     SLICE_FMT(text));
     lua_pushboolean(L, true);
     return 1;
 }

@@ -6,40 +6,44 @@ enum { READ_MAX = 1 << 16 };
 /* ---- sending ----------------------------------------------------------------
  */
 
-static bool add_value(lua_State *L, int index, struct buf *out)
+static void add_text(lua_State *L, int index, struct buf *out)
 {
-    switch (lua_type(L, index)) {
-    case LUA_TSTRING:
-        buf_add(out, vm_slice(L, index));
-        return true;
-    case LUA_TNUMBER:
-        lua_pushvalue(L, index); /* tolstring would change it in place */
-        buf_add(out, vm_slice(L, -1));
-        lua_pop(L, 1);
-        return true;
-    case LUA_TBOOLEAN:
-        buf_add(out, lua_toboolean(L, index) ? SLICE("true") : SLICE("false"));
-        return true;
-    case LUA_TNIL:
-        buf_add(out, SLICE("nil"));
-        return true;
-    default:
-        return false;
+    lua_pushvalue(L, index); /* tolstring would change a number in place */
+    buf_add(out, vm_slice(L, -1));
+    lua_pop(L, 1);
+}
+
+/* The highest index of an array, or -1 where it has other keys. */
+static int array_length(lua_State *L, int index)
+{
+    lua_Number highest = 0;
+    for (lua_pushnil(L); lua_next(L, index); lua_pop(L, 1)) {
+        lua_Number key =
+            lua_type(L, -2) == LUA_TNUMBER ? lua_tonumber(L, -2) : 0;
+        if (key < 1 || key > 1 << 26 || key != (int)key) {
+            lua_pop(L, 2);
+            return -1;
+        }
+        if (key > highest)
+            highest = key;
     }
+    return (int)highest;
 }
 
 /* Why not, or NULL. */
 static const char *add_table(lua_State *L, int index, struct buf *out)
 {
-    int n = (int)lua_objlen(L, index);
-    if (!lua_checkstack(L, 4))
-        return "table nested too deeply";
+    int n = lua_checkstack(L, 5) ? array_length(L, index) : -1;
+    if (n < 0)
+        return "non-array table found";
     for (int i = 1; i <= n; i++) {
         const char *fault = NULL;
         lua_rawgeti(L, index, i);
         if (lua_istable(L, -1))
             fault = add_table(L, lua_gettop(L), out);
-        else if (!add_value(L, lua_gettop(L), out))
+        else if (lua_isstring(L, -1))
+            add_text(L, lua_gettop(L), out);
+        else
             fault = lua_pushfstring(L, "bad data type %s found",
                                     luaL_typename(L, -1));
         if (fault)
@@ -49,25 +53,18 @@ static const char *add_table(lua_State *L, int index, struct buf *out)
     return NULL;
 }
 
-static bool is_array(lua_State *L, int index)
-{
-    bool array = true;
-    for (lua_pushnil(L); array && lua_next(L, index);) {
-        lua_pop(L, 1);
-        array = lua_type(L, -1) == LUA_TNUMBER;
-    }
-    if (!array)
-        lua_pop(L, 1);
-    return array;
-}
-
 void ngx_socket_collect(lua_State *L, int index, struct buf *out)
 {
     const char *fault = NULL;
-    if (lua_istable(L, index))
-        fault = is_array(L, index) ? add_table(L, index, out)
-                                   : "non-array table found";
-    else if (!add_value(L, index, out))
+    if (lua_isstring(L, index))
+        add_text(L, index, out);
+    else if (lua_isboolean(L, index))
+        buf_add_str(out, lua_toboolean(L, index) ? "true" : "false");
+    else if (lua_isnil(L, index))
+        buf_add_str(out, "nil");
+    else if (lua_istable(L, index))
+        fault = add_table(L, index, out);
+    else
         fault = lua_pushfstring(L,
                                 "string, number, boolean, nil, or array table "
                                 "expected, got %s",
@@ -406,6 +403,10 @@ int ngx_socket_receiveany(lua_State *L)
         return 2;
     lua_Integer max = lua_isnumber(L, 2) ? lua_tointeger(L, 2) : 0;
     luaL_argcheck(L, max > 0, 2, "bad max argument");
+    ngx_socket_debug(task_running(L),
+                     "lua tcp socket calling receiveany() method to read at "
+                     "most %d bytes",
+                     (int)max);
     k->scan = (struct stream_scan){ .kind = SCAN_ANY, .size = (size_t)max };
     return read_piece(L, k);
 }

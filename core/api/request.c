@@ -220,6 +220,7 @@ void request_drop_task(struct request *r)
     capture_drop(r);
     if (t)
         task_cancel(t);
+    cleanup_run(&r->cleanups);
 }
 
 static void on_lost(struct http_request *http, void *user)
@@ -267,7 +268,6 @@ static void on_end(struct http_request *http, void *user)
     if (!r)
         return;
     request_drop_task(r);
-    cleanup_run(&r->cleanups);
     r->status = http->status ? http->status : r->status ? r->status : 499;
     const struct conf_code *log = r->location->code[CONF_LOG];
     if (log)

@@ -5,7 +5,7 @@
 #include <netdb.h>
 #include <stdlib.h>
 
-enum { TRY_MSEC = 5000, TRIES = 4, TICK_MSEC = 250 };
+enum { TRY_MSEC = 5000, TRIES = 4, TICK_MSEC = 250, REST_MSEC = 1000 };
 
 /* A socket of c-ares's. */
 struct watch {
@@ -30,9 +30,12 @@ struct resolver_query {
     uv_timer_t timer;
     resolver_done *done; /* NULL: cancelled, or told already */
     void *user;
-    bool ended; /* c-ares has called back */
+    uint64_t deadline; /* loop time */
+    bool ended;        /* c-ares has called back */
+    bool resting;      /* no server could be reached; once more after a rest */
     int code;
     struct address found;
+    char name[];
 };
 
 /* RFC 1035's response codes and nginx's words for them. */
@@ -135,6 +138,8 @@ static void on_query_closed(uv_handle_t *handle)
     free(handle->data);
 }
 
+static void ask(struct resolver_query *q);
+
 static void tell(struct resolver_query *q, int code)
 {
     resolver_done *done = q->done;
@@ -147,6 +152,12 @@ static void tell(struct resolver_query *q, int code)
 static void on_timer(uv_timer_t *timer)
 {
     struct resolver_query *q = timer->data;
+    uint64_t now = uv_now(q->resolver->loop);
+    if (q->resting && now < q->deadline) {
+        uv_timer_start(&q->timer, on_timer, q->deadline - now, 0);
+        ask(q);
+        return;
+    }
     tell(q, q->ended ? q->code : ETIMEDOUT);
     if (q->ended)
         uv_close((uv_handle_t *)timer, on_query_closed);
@@ -170,6 +181,13 @@ static void choose(struct resolver_query *q, const struct ares_addrinfo *info)
         q->code = 3;
 }
 
+static uint64_t rest(const struct resolver_query *q)
+{
+    uint64_t now = uv_now(q->resolver->loop);
+    uint64_t left = q->deadline > now ? q->deadline - now : 0;
+    return left < REST_MSEC ? left : REST_MSEC;
+}
+
 /* May come inside ares_getaddrinfo, so the answer goes by the timer. */
 static void on_addresses(void *user, int status, int timeouts,
                          struct ares_addrinfo *info)
@@ -178,36 +196,47 @@ static void on_addresses(void *user, int status, int timeouts,
     struct resolver_query *q = user;
     q->ended = true;
     q->code = code_of(status);
+    q->resting = q->code == ETIMEDOUT;
     if (!--q->resolver->queries)
         uv_timer_stop(&q->resolver->tick);
     if (info && !q->code)
         choose(q, info);
     ares_freeaddrinfo(info);
     if (q->done && status != ARES_EDESTRUCTION)
-        uv_timer_start(&q->timer, on_timer, 0, 0);
+        uv_timer_start(&q->timer, on_timer, q->resting ? rest(q) : 0, 0);
     else
         uv_close((uv_handle_t *)&q->timer, on_query_closed);
+}
+
+static void ask(struct resolver_query *q)
+{
+    struct resolver *r = q->resolver;
+    struct ares_addrinfo_hints hints = { .ai_family = r->family,
+                                         .ai_socktype = SOCK_STREAM };
+    q->ended = q->resting = false;
+    if (!r->queries++)
+        uv_timer_start(&r->tick, on_tick, TICK_MSEC, TICK_MSEC);
+    ares_getaddrinfo(r->channel, q->name, NULL, &hints, on_addresses, q);
 }
 
 struct resolver_query *resolver_start(struct resolver *r, const char *name,
                                       uint64_t msec, resolver_done *done,
                                       void *user)
 {
-    struct ares_addrinfo_hints hints = { .ai_family = r->family,
-                                         .ai_socktype = SOCK_STREAM };
-    struct resolver_query *q = calloc(1, sizeof *q);
+    size_t len = strlen(name);
+    struct resolver_query *q = calloc(1, sizeof *q + len + 1);
     if (!q)
         return NULL;
+    memcpy(q->name, name, len);
     q->resolver = r;
     q->done = done;
     q->user = user;
     uv_timer_init(r->loop, &q->timer);
     q->timer.data = q;
     uv_update_time(r->loop);
+    q->deadline = uv_now(r->loop) + msec;
     uv_timer_start(&q->timer, on_timer, msec, 0);
-    if (!r->queries++)
-        uv_timer_start(&r->tick, on_tick, TICK_MSEC, TICK_MSEC);
-    ares_getaddrinfo(r->channel, name, NULL, &hints, on_addresses, q);
+    ask(q);
     return q;
 }
 
