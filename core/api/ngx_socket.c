@@ -242,7 +242,7 @@ int ngx_socket_settimeout(lua_State *L)
 }
 
 /* sock:settimeouts(connect, send, read) */
-static int f_settimeouts(lua_State *L)
+int ngx_socket_settimeouts(lua_State *L)
 {
     if (lua_gettop(L) != 4)
         return luaL_error(L,
@@ -381,7 +381,7 @@ void ngx_socket_open(struct vm *vm, lua_State *L)
         { "receiveany", ngx_socket_receiveany },
         { "receiveuntil", ngx_socket_receiveuntil },
         { "settimeout", ngx_socket_settimeout },
-        { "settimeouts", f_settimeouts },
+        { "settimeouts", ngx_socket_settimeouts },
         { "setoption", f_setoption },
         { "getoption", f_getoption },
         { "setkeepalive", ngx_socket_setkeepalive },
@@ -400,6 +400,11 @@ void ngx_socket_open(struct vm *vm, lua_State *L)
     vm_class(vm, tcp_class, methods);
     ngx_socket_tls_open(vm);
     ngx_socket_udp_open(vm);
+    ngx_socket_request_open(vm);
+    lua_getfield(L, -1, "req");
+    vm_push_function(vm, L, ngx_socket_request);
+    lua_setfield(L, -2, "socket");
+    lua_pop(L, 1);
     lua_createtable(L, 0, 4);
     vm_register(vm, L, funcs);
     push_connect(vm, L);

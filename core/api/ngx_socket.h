@@ -119,6 +119,7 @@ int ngx_socket_connect(lua_State *L);
 int ngx_socket_bind(lua_State *L);
 int ngx_socket_setkeepalive(lua_State *L);
 int ngx_socket_settimeout(lua_State *L);
+int ngx_socket_settimeouts(lua_State *L);
 int ngx_socket_send(lua_State *L);
 int ngx_socket_receive(lua_State *L);
 int ngx_socket_receiveany(lua_State *L);
@@ -128,6 +129,8 @@ void ngx_socket_tls_open(struct vm *vm);
 void ngx_socket_tls_fini(struct tls_context *contexts);
 int ngx_socket_udp(lua_State *L);
 void ngx_socket_udp_open(struct vm *vm);
+int ngx_socket_request(lua_State *L);
+void ngx_socket_request_open(struct vm *vm);
 
 /* Starts to find k's address: the host's own, or by the resolver.  Results of
  * a failure, SOCKET_WAITS, or 0 when k->to is there. */

@@ -49,6 +49,7 @@ struct request {
     bool jumped;    /* the uri was rewritten: search again */
     bool leaving;   /* ngx.exit in code that is not a task */
     bool body_read; /* scripts may see it */
+    bool raw;       /* a script speaks to the client by itself */
     bool error_page;
     int error_status;      /* of the refusal that an error_page answers */
     int answer_status;     /* what error_page gives instead; 0: as it is */

@@ -18,22 +18,44 @@ static void on_closed(uv_handle_t *handle)
     free(s);
 }
 
-enum err stream_adopt(struct stream **out, uv_loop_t *loop, int fd)
+enum err stream_closed(struct stream **out, uv_loop_t *loop)
 {
     struct stream *s = calloc(1, sizeof *s);
-    if (!s || uv_poll_init(loop, &s->poll, fd)) {
-        free(s);
-        close(fd);
+    if (!s)
         return ERR_NOMEM;
-    }
-    uv_timer_init(loop, &s->timer);
-    s->poll.data = s->timer.data = s;
-    s->handles = 2;
-    s->fd = fd;
+    s->fd = -1;
     s->wants[STREAM_IN] = UV_READABLE;
     s->wants[STREAM_OUT] = UV_WRITABLE;
+    uv_timer_init(loop, &s->timer);
+    s->timer.data = s;
+    s->handles = 1;
     *out = s;
     return OK;
+}
+
+enum err stream_adopt(struct stream **out, uv_loop_t *loop, int fd)
+{
+    struct stream *s;
+    enum err e = stream_closed(&s, loop);
+    if (e == OK && uv_poll_init(loop, &s->poll, fd)) {
+        stream_close(s);
+        e = ERR_NOMEM;
+    }
+    if (e != OK) {
+        close(fd);
+        return e;
+    }
+    s->poll.data = s;
+    s->handles++;
+    s->fd = fd;
+    *out = s;
+    return OK;
+}
+
+enum err stream_feed(struct stream *s, struct slice bytes)
+{
+    buf_add(&s->in, bytes);
+    return buf_ok(&s->in) ? OK : ERR_NOMEM;
 }
 
 enum err stream_open(struct stream **out, uv_loop_t *loop, int family, int type)
@@ -98,6 +120,8 @@ static void make_room(struct stream *s)
 
 enum err stream_read(struct stream *s, size_t max)
 {
+    if (s->fd < 0)
+        return ERR_CLOSED;
     make_room(s);
     char *to = buf_reserve(&s->in, max);
     if (!to)
@@ -160,7 +184,8 @@ void stream_wait(struct stream *s, enum stream_side side,
 void stream_unwait(struct stream *s, enum stream_side side)
 {
     s->waiters[side].ready = NULL;
-    watch(s);
+    if (s->fd >= 0)
+        watch(s);
 }
 
 bool stream_is_stale(struct stream *s)
@@ -185,8 +210,10 @@ void stream_close(struct stream *s)
     if (!s)
         return;
     stream_tls_end(s);
-    uv_close((uv_handle_t *)&s->poll, on_closed);
     uv_close((uv_handle_t *)&s->timer, on_closed);
+    if (s->fd < 0)
+        return;
+    uv_close((uv_handle_t *)&s->poll, on_closed);
     close(s->fd);
     s->fd = -1;
 }

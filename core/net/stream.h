@@ -16,7 +16,7 @@ struct stream_pool;
 enum stream_side { STREAM_IN, STREAM_OUT, STREAM_SIDES };
 
 struct stream {
-    int fd;
+    int fd;             /* -1: closed, or there never was one */
     int error;          /* errno of the last failure; 0: TLS has its own */
     struct ssl_st *tls; /* see stream_tls.h; NULL: plain */
     unsigned reused;    /* how often a pool gave it out */
@@ -41,6 +41,12 @@ struct stream {
 enum err stream_open(struct stream **out, uv_loop_t *loop, int family,
                      int type);
 enum err stream_adopt(struct stream **out, uv_loop_t *loop, int fd);
+
+/* No socket: only the bytes that stream_feed adds, then the end. */
+enum err stream_closed(struct stream **out, uv_loop_t *loop);
+
+/* As if these bytes had come. */
+enum err stream_feed(struct stream *s, struct slice bytes);
 
 /* Once STREAM_OUT is ready after PENDING, stream_connected has the outcome.
  * ERR_CONNECT: s->error says why. */
