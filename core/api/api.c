@@ -38,6 +38,7 @@ static void open_all(struct vm *vm)
         ndk_open,
         ngx_thread_open,
         ngx_semaphore_open,
+        ngx_ssl_open,
         ngx_socket_open,
         latchkey_crypto_open,
         latchkey_exchange_open,

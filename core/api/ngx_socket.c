@@ -387,6 +387,7 @@ void ngx_socket_open(struct vm *vm, lua_State *L)
         { "setkeepalive", ngx_socket_setkeepalive },
         { "getreusedtimes", f_getreusedtimes },
         { "sslhandshake", ngx_socket_sslhandshake },
+        { "setclientcert", ngx_socket_setclientcert },
         { NULL, NULL }
     };
     static const luaL_Reg meta[] = { { "__gc", f_gc }, { NULL, NULL } };

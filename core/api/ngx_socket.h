@@ -26,7 +26,11 @@ struct ngx_socket_tls {
     bool want_session; /* false: the answer is just true */
 };
 
-enum { SOCKET_KEY = 2 }; /* in the script's table: the pool's name */
+enum {                 /* in the script's table, after the userdata */
+       SOCKET_KEY = 2, /* the pool's name */
+       SOCKET_CERT,
+       SOCKET_PKEY
+};
 
 struct cosocket {
     const void *magic;
@@ -125,6 +129,7 @@ int ngx_socket_receive(lua_State *L);
 int ngx_socket_receiveany(lua_State *L);
 int ngx_socket_receiveuntil(lua_State *L);
 int ngx_socket_sslhandshake(lua_State *L);
+int ngx_socket_setclientcert(lua_State *L);
 void ngx_socket_tls_open(struct vm *vm);
 void ngx_socket_tls_fini(struct tls_context *contexts);
 int ngx_socket_udp(lua_State *L);

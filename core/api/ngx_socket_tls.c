@@ -1,4 +1,5 @@
 /* ngx_socket_tls.c -- sock:sslhandshake: TLS on a connected socket. */
+#include "api/cdata.h"
 #include "api/ngx_socket.h"
 #include "net/stream_tls.h"
 #include <stdio.h>
@@ -11,30 +12,11 @@ struct tls_context {
     struct tls_context *next;
 };
 
-/* A session as scripts hold it: a `void *` that frees itself, as with
- * lua-resty-core. */
-static const char wrap_source[] =
-    "local free = ...\n"
-    "local ffi = require 'ffi'\n"
-    "local function drop(session) free(session) end\n"
-    "return function(session)\n"
-    "  return ffi.gc(ffi.cast('void *', session), drop)\n"
-    "end\n";
-
-enum { TYPE_CDATA = 10 }; /* LuaJIT's own, in no header */
-
-static const char wrap_key; /* its address names the wrapper */
-
-static SSL_SESSION *session_at(lua_State *L, int index)
-{
-    if (lua_type(L, index) != TYPE_CDATA)
-        return NULL;
-    return *(SSL_SESSION *const *)lua_topointer(L, index);
-}
+static const char session_kind;
 
 static int f_free(lua_State *L)
 {
-    SSL_SESSION_free(session_at(L, 1));
+    SSL_SESSION_free(cdata_at(L, 1));
     return 0;
 }
 
@@ -82,19 +64,13 @@ static SSL_CTX *context_of(struct ngx_sockets *all,
 
 static void push_session(struct cosocket *k, lua_State *L, struct task *t)
 {
-    lua_State *main = k->api->vm->L;
     SSL_SESSION *session = SSL_get1_session(k->stream->tls);
     if (!session) {
         lua_pushnil(L);
         return;
     }
     ngx_socket_debug(t, "lua ssl save session: %p", (void *)session);
-    lua_pushlightuserdata(main, (void *)(uintptr_t)&wrap_key);
-    lua_rawget(main, LUA_REGISTRYINDEX);
-    lua_pushlightuserdata(main, session);
-    lua_call(main, 1, 1);
-    if (L != main)
-        lua_xmove(main, L, 1);
+    cdata_push(L, k->api->vm, &session_kind, session);
 }
 
 static int fail(struct cosocket *k, lua_State *L, const char *why)
@@ -176,11 +152,21 @@ static void cancel(struct task *t)
     ngx_socket_close(k);
 }
 
+static enum err identify(lua_State *L, struct stream *s)
+{
+    lua_rawgeti(L, 1, SOCKET_CERT);
+    lua_rawgeti(L, 1, SOCKET_PKEY);
+    STACK_OF(X509) *chain = cdata_at(L, -2);
+    EVP_PKEY *key = cdata_at(L, -1);
+    lua_pop(L, 2); /* the table keeps them */
+    return chain && key ? stream_tls_identify(s, chain, key) : OK;
+}
+
 /* False: results of a refusal are pushed. */
 static bool start(lua_State *L, struct cosocket *k)
 {
     SSL_CTX *context = context_of(k->api->sockets, k->conf);
-    SSL_SESSION *session = session_at(L, 2);
+    SSL_SESSION *session = cdata_at(L, 2);
     struct task *t = task_running(L);
     const char *name = lua_type(L, 3) == LUA_TSTRING ? lua_tostring(L, 3) : "";
     snprintf(k->tls.name, sizeof k->tls.name, "%s", name);
@@ -193,6 +179,8 @@ static bool start(lua_State *L, struct cosocket *k)
     enum err e = context ? stream_tls_start(k->stream, context,
                                             *name ? name : NULL, session)
                          : ERR_CONFIG;
+    if (e == OK)
+        e = identify(L, k->stream);
     if (e == OK && lua_toboolean(L, 5))
         SSL_set_tlsext_status_type(k->stream->tls, TLSEXT_STATUSTYPE_ocsp);
     if (e != OK)
@@ -236,7 +224,7 @@ int ngx_socket_sslhandshake(lua_State *L)
     if (k->stream->tls) { /* done before */
         if (lua_isnil(L, 2))
             push_session(k, L, t);
-        else if (session_at(L, 2))
+        else if (cdata_at(L, 2))
             lua_pushvalue(L, 2);
         else
             lua_pushboolean(L, true);
@@ -256,16 +244,33 @@ int ngx_socket_sslhandshake(lua_State *L)
     return task_wait(t, cancel, k);
 }
 
+/* sock:setclientcert(chain, key): who we say we are in handshakes to come;
+ * nil for both: nobody. */
+int ngx_socket_setclientcert(lua_State *L)
+{
+    luaL_checktype(L, 1, LUA_TTABLE);
+    lua_settop(L, 3);
+    bool cert = lua_toboolean(L, 2), key = lua_toboolean(L, 3);
+    if (cert != key)
+        return vm_fail(L, "client certificate must be supplied with "
+                          "corresponding private key");
+    if (cert && !cdata_at(L, 2))
+        return vm_fail(
+            L, lua_pushfstring(L, "bad cert arg: cdata expected, got %s",
+                               luaL_typename(L, 2)));
+    if (key && !cdata_at(L, 3))
+        return vm_fail(
+            L, lua_pushfstring(L, "bad pkey arg: cdata expected, got %s",
+                               luaL_typename(L, 3)));
+    lua_rawseti(L, 1, SOCKET_PKEY);
+    lua_rawseti(L, 1, SOCKET_CERT);
+    lua_pushboolean(L, true);
+    return 1;
+}
+
 void ngx_socket_tls_open(struct vm *vm)
 {
-    lua_State *L = vm->L;
-    lua_pushlightuserdata(L, (void *)(uintptr_t)&wrap_key);
-    if (vm_load(vm, SLICE_OF(wrap_source, sizeof wrap_source - 1),
-                "=ngx.socket") != OK)
-        lua_pushnil(L);
-    vm_push_function(vm, L, f_free);
-    lua_call(L, 1, 1);
-    lua_rawset(L, LUA_REGISTRYINDEX);
+    cdata_open(vm, &session_kind, f_free);
 }
 
 void ngx_socket_tls_fini(struct tls_context *contexts)

@@ -105,6 +105,20 @@ enum err stream_tls_start(struct stream *s, SSL_CTX *context, const char *name,
     return OK;
 }
 
+enum err stream_tls_identify(struct stream *s, STACK_OF(X509) * chain,
+                             EVP_PKEY *key)
+{
+    bool ok = sk_X509_num(chain) > 0 &&
+              SSL_use_certificate(s->tls, sk_X509_value(chain, 0)) == 1;
+    for (int i = 1; ok && i < sk_X509_num(chain); i++)
+        ok = SSL_add1_chain_cert(s->tls, sk_X509_value(chain, i)) == 1;
+    if (ok && SSL_use_PrivateKey(s->tls, key) == 1)
+        return OK;
+    ERR_clear_error();
+    return err_set(ERR_INVALID, ok ? "ssl set client private key failed"
+                                   : "ssl set client certificate failed");
+}
+
 enum err stream_tls_outcome(struct stream *s, enum stream_side side, int n)
 {
     int saved = errno;

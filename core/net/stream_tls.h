@@ -30,6 +30,11 @@ enum err stream_tls_context(SSL_CTX **out,
 enum err stream_tls_start(struct stream *s, SSL_CTX *context, const char *name,
                           SSL_SESSION *session);
 
+/* Who we are, before the handshake: a chain, the own certificate first, and
+ * its key, none of them taken over.  ERR_INVALID as above. */
+enum err stream_tls_identify(struct stream *s, STACK_OF(X509) * chain,
+                             EVP_PKEY *key);
+
 /* OK once the other side has agreed; both sides of s are used meanwhile, and
  * STREAM_IN is what to wait for. */
 enum err stream_tls_handshake(struct stream *s);

@@ -38,7 +38,7 @@ class Peer:
 
         self.server = Server(("127.0.0.1", 0), Handler)
         self.port = self.server.server_address[1]
-        threading.Thread(target=self.server.serve_forever,
+        threading.Thread(target=self.server.serve_forever, args=(0.02,),
                          daemon=True).start()
 
     def close(self):

@@ -2,6 +2,7 @@
 
 import contextlib
 import socket
+import ssl
 import time
 
 import pytest
@@ -26,6 +27,22 @@ location /wait {
     content_by_lua_block {
         local sock = ngx.socket.connect("127.0.0.1", ngx.var.arg_port)
         sock:receive()
+    }
+}
+location /body {
+    content_by_lua_block {
+        local sock, err = ngx.req.socket()
+        if not sock then return ngx.print(err) end
+        ngx.print(sock:receive(), "|", sock:receive(3), "|",
+            select(2, sock:receive(10)), "|", select(2, ngx.req.socket()))
+    }
+}
+location /raw {
+    content_by_lua_block {
+        local sock = assert(ngx.req.socket(true))
+        local head = sock:receive()
+        sock:send("HTTP/1.1 200 Mine\r\n\r\n" .. head .. "|")
+        sock:send(sock:receive() .. "|" .. select(2, ngx.say("x")))
     }
 }
 location /patient {
@@ -407,6 +424,30 @@ def test_an_unknown_certificate_is_refused(run, peer, tmp_path):
                                        "nil|18: self signed certificate")
 
 
+def test_a_client_shows_its_certificate(run, peer, paper, tmp_path):
+    ours = certificate(tmp_path, "client.test")
+    context = tls_context(*paper)
+    context.verify_mode = ssl.CERT_REQUIRED
+    context.load_verify_locations(ours[0])
+
+    def talk(connection, _peer):
+        name = connection.getpeercert()["subject"][0][0][1]
+        connection.sendall(name.encode() + b"\n")
+    shown = """
+        local ssl = require "ngx.ssl"
+        local chain, key = ssl.parse_pem_cert(cert), ssl.parse_pem_priv_key(pem)
+        assert(sock:setclientcert(chain, key))
+        assert(sock:sslhandshake(false))
+        return sock:receive(), ssl.parse_pem_cert("no")
+        """
+    assert run(OPEN + shown, port=peer(talk, context).port,
+               cert=ours[0].read_text(), pem=ours[1].read_text()) == \
+        "client.test|nil|PEM_read_bio_X509_AUX() failed"
+    assert run(OPEN + "return sock:setclientcert('x', 'y')",
+               port=peer().port) == \
+        "nil|bad cert arg: cdata expected, got string"
+
+
 def test_a_peer_without_tls_fails_the_handshake(run, peer):
     def talk(connection, _peer):
         connection.sendall(b"HTTP/1.0 400 no\r\n\r\n")
@@ -455,6 +496,28 @@ def test_a_missing_datagram_is_a_timeout(run):
             sock:send("x")
             return sock:receive()
             """, port=deaf.port) == "nil|timeout"
+
+
+# ---- the client's own ------------------------------------------------------------
+
+
+def test_a_body_is_read_as_a_stream(web):
+    with contextlib.closing(Client(web.port)) as client:
+        assert client.post("/body", "line\nabcrest").text == \
+            "line|abc|closed|request body already exists"
+        assert client.post("/body", "").text == "no body"
+        assert client.post("/body", "line\nabc").status == 200
+
+
+def test_a_script_may_take_the_connection(web):
+    with socket.create_connection(("127.0.0.1", web.port)) as client:
+        client.sendall(b"POST /raw HTTP/1.1\r\nHost: x\r\n"
+                       b"Content-Length: 6\r\n\r\nfirst\n")
+        answer = client.makefile("rb")
+        assert answer.readline() == b"HTTP/1.1 200 Mine\r\n"
+        client.sendall(b"second\n")
+        assert answer.read() == \
+            b"\r\nfirst|second|raw request socket acquired"
 
 
 def test_where_there_is_no_request_there_is_no_socket(server):
