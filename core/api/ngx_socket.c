@@ -95,7 +95,10 @@ void ngx_socket_close(struct cosocket *k)
         stream_pool_withdraw(&k->turn);
     else if (pool)
         stream_pool_leave(pool);
+    if (k->client)
+        k->client->reader = NULL;
     stream_close(k->stream);
+    k->client = NULL;
     k->stream = NULL;
     k->pool = NULL;
     k->query = NULL;

@@ -5,7 +5,7 @@
  * connection belongs to the request, or the timer, that made it, and is
  * closed when that ends. */
 #pragma once
-#include "api/api.h"
+#include "api/request.h"
 #include "base/log.h"
 #include "net/resolver.h"
 #include "net/stream_pool.h"
@@ -52,6 +52,9 @@ struct cosocket {
     bool queued; /* in the pool's queue */
     struct resolver_query *query;
     struct ngx_socket_tls tls;
+
+    struct request *client;     /* whose body it reads as it comes, or NULL */
+    struct body_reader reading; /* likewise */
 
     struct stream_scan scan; /* what the reader wants */
     struct buf out;          /* what the writer has left */

@@ -17,6 +17,10 @@ static const char *check_body(const struct request *r)
         return "chunked request bodies not supported yet";
     if (r->body_read)
         return "request body already exists";
+    if (r->reader)
+        return "request body already exists";
+    if (r->http->arriving)
+        return NULL;
     if (!r->http->body.len)
         return "no body";
     return r->body.data ? NULL : "request body discarded";
@@ -26,18 +30,49 @@ static const char *check_raw(const struct request *r)
 {
     if (r->raw)
         return "duplicate call";
+    if (r->reader)
+        return "pending request body reading in some other thread";
     if (r->headers_sent && slice_eq(r->http->version, SLICE("HTTP/1.0")))
         return "http 1.0 buffering";
     return r->headers_sent ? "pending data to write" : NULL;
 }
 
-static enum err open_stream(struct stream **out, struct request *r, bool raw)
+/* Moves what has come from the request to the stream, which may run the
+ * script on, to the request's end. */
+static void on_body(struct body_reader *self, struct request *r)
+{
+    struct cosocket *k =
+        (struct cosocket *)((char *)self - offsetof(struct cosocket, reading));
+    struct buf come = r->http->body;
+    bool last = !r->http->arriving;
+    r->http->body = (struct buf){ 0 };
+    if (last) {
+        r->reader = NULL;
+        k->client = NULL;
+    }
+    stream_feed(k->stream, buf_slice(&come), last);
+    buf_free(&come);
+}
+
+static enum err open_stream(struct cosocket *k, struct request *r, bool raw)
 {
     uv_loop_t *loop = r->api->vm->loop;
+    struct slice come = r->body_read ? SLICE_NONE : buf_slice(&r->http->body);
     int fd = raw ? dup(http_conn_fd(r->http)) : -1;
+    if (raw)
+        http_detain(r->http);
     enum err e =
-        fd < 0 ? stream_closed(out, loop) : stream_adopt(out, loop, fd);
-    return e == OK && !r->body_read ? stream_feed(*out, r->body) : e;
+        raw ? stream_adopt(&k->stream, loop, fd) : stream_fed(&k->stream, loop);
+    bool last = !r->http->arriving;
+    if (e == OK)
+        e = stream_feed(k->stream, come, last);
+    if (e != OK || last)
+        return e;
+    buf_clear(&r->http->body);
+    k->client = r;
+    k->reading.on_body = on_body;
+    r->reader = &k->reading;
+    return OK;
 }
 
 static struct cosocket *push_socket(lua_State *L, const char *class)
@@ -66,7 +101,7 @@ int ngx_socket_request(lua_State *L)
         return vm_fail(L, refused);
     struct cosocket *k = push_socket(L, raw ? raw_class : body_class);
     ngx_socket_own(L, k);
-    if (open_stream(&k->stream, r, raw) != OK)
+    if (open_stream(k, r, raw) != OK)
         return vm_fail(L, "no memory");
     r->body_read = true;
     r->body = SLICE_NONE;

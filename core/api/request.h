@@ -60,6 +60,7 @@ struct request {
     struct request_chunk *chunk; /* body_filter_by_lua's, while it runs */
     int abort_ref;               /* ngx.on_abort's function */
     struct task *flushers;       /* who wait in ngx.flush, linked by op */
+    struct body_reader *reader;  /* of a body that is still coming (body.c) */
 
     struct request *parent;  /* of a subrequest */
     unsigned subrequests;    /* under way */
@@ -164,6 +165,20 @@ struct slice ngx_req_method(lua_State *L, int number);
 /* Starts the function on top of L as a light thread of t that nobody waits
  * for.  (ngx_thread.c) */
 void ngx_thread_launch(struct task *t, lua_State *L);
+
+/* Who waits for a body that is still coming: told when more of it, or all, or
+ * the end has come. */
+struct body_reader {
+    void (*on_body)(struct body_reader *self, struct request *r);
+};
+
+/* Answers push(L, r, number), once the whole body is there.  (body.c) */
+int body_await(lua_State *L, struct request *r, lua_Integer number,
+               int (*push)(lua_State *L, struct request *r,
+                           lua_Integer number));
+
+/* net/http's event. */
+void body_happened(struct http_request *http, void *user);
 
 /* The captured subrequest has its answer. (capture.c) */
 void capture_done(struct request *r);

@@ -18,12 +18,13 @@ static void on_closed(uv_handle_t *handle)
     free(s);
 }
 
-enum err stream_closed(struct stream **out, uv_loop_t *loop)
+enum err stream_fed(struct stream **out, uv_loop_t *loop)
 {
     struct stream *s = calloc(1, sizeof *s);
     if (!s)
         return ERR_NOMEM;
     s->fd = -1;
+    s->fed = true;
     s->wants[STREAM_IN] = UV_READABLE;
     s->wants[STREAM_OUT] = UV_WRITABLE;
     uv_timer_init(loop, &s->timer);
@@ -36,7 +37,7 @@ enum err stream_closed(struct stream **out, uv_loop_t *loop)
 enum err stream_adopt(struct stream **out, uv_loop_t *loop, int fd)
 {
     struct stream *s;
-    enum err e = stream_closed(&s, loop);
+    enum err e = stream_fed(&s, loop);
     if (e == OK && uv_poll_init(loop, &s->poll, fd)) {
         stream_close(s);
         e = ERR_NOMEM;
@@ -47,15 +48,23 @@ enum err stream_adopt(struct stream **out, uv_loop_t *loop, int fd)
     }
     s->poll.data = s;
     s->handles++;
+    s->fed = false;
     s->fd = fd;
     *out = s;
     return OK;
 }
 
-enum err stream_feed(struct stream *s, struct slice bytes)
+enum err stream_feed(struct stream *s, struct slice bytes, bool last)
 {
+    struct stream_waiter w = s->waiters[STREAM_IN];
     buf_add(&s->in, bytes);
-    return buf_ok(&s->in) ? OK : ERR_NOMEM;
+    if (!buf_ok(&s->in))
+        return ERR_NOMEM;
+    s->fed &= !last;
+    s->waiters[STREAM_IN].ready = NULL;
+    if (w.ready)
+        w.ready(w.user);
+    return OK;
 }
 
 enum err stream_open(struct stream **out, uv_loop_t *loop, int family, int type)
@@ -121,7 +130,7 @@ static void make_room(struct stream *s)
 enum err stream_read(struct stream *s, size_t max)
 {
     if (s->fd < 0)
-        return ERR_CLOSED;
+        return s->fed ? PENDING : ERR_CLOSED;
     make_room(s);
     char *to = buf_reserve(&s->in, max);
     if (!to)
@@ -148,6 +157,8 @@ enum err stream_write(struct stream *s, struct slice *rest)
 static void watch(struct stream *s)
 {
     int events = 0;
+    if (s->fd < 0)
+        return;
     for (int side = 0; side < STREAM_SIDES; side++)
         if (s->waiters[side].ready)
             events |= s->wants[side];
@@ -170,8 +181,7 @@ static void on_poll(uv_poll_t *poll, int status, int events)
         watch(s);
         w.ready(w.user);
     }
-    if (s->fd >= 0)
-        watch(s); /* libuv has stopped after a fault */
+    watch(s); /* libuv has stopped after a fault */
 }
 
 void stream_wait(struct stream *s, enum stream_side side,
@@ -184,8 +194,7 @@ void stream_wait(struct stream *s, enum stream_side side,
 void stream_unwait(struct stream *s, enum stream_side side)
 {
     s->waiters[side].ready = NULL;
-    if (s->fd >= 0)
-        watch(s);
+    watch(s);
 }
 
 bool stream_is_stale(struct stream *s)

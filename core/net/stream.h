@@ -25,6 +25,7 @@ struct stream {
     uv_timer_t timer;            /* likewise */
 
     /* stream's own */
+    bool fed;      /* no socket, and more may come by stream_feed */
     struct buf in; /* come, and from `at` on not yet taken */
     size_t at;
     struct stream_waiter {
@@ -43,10 +44,11 @@ enum err stream_open(struct stream **out, uv_loop_t *loop, int family,
 enum err stream_adopt(struct stream **out, uv_loop_t *loop, int fd);
 
 /* No socket: only the bytes that stream_feed adds, then the end. */
-enum err stream_closed(struct stream **out, uv_loop_t *loop);
+enum err stream_fed(struct stream **out, uv_loop_t *loop);
 
-/* As if these bytes had come. */
-enum err stream_feed(struct stream *s, struct slice bytes);
+/* As if these bytes had come; last: and the end, where there is no socket.
+ * Who waits for them is called from within. */
+enum err stream_feed(struct stream *s, struct slice bytes, bool last);
 
 /* Once STREAM_OUT is ready after PENDING, stream_connected has the outcome.
  * ERR_CONNECT: s->error says why. */
