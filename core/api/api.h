@@ -87,8 +87,8 @@ struct api {
     unsigned timers_pending, timers_running;
     bool timers_retired; /* a delay is refused: nobody would wait for it */
     struct ngx_sockets *sockets; /* ngx_socket.c's */
-    int fresh_ref;       /* registry: what fresh.c keeps */
-    int codes_ref;       /* registry: conf_code or path -> compiled function */
+    int fresh_ref;               /* registry: what fresh.c keeps */
+    int codes_ref; /* registry: conf_code or path -> compiled function */
 };
 
 /* A vm with the whole API, init_by_lua run and the policies loaded.  Errors:

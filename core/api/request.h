@@ -62,10 +62,10 @@ struct request {
     struct task *flushers;       /* who wait in ngx.flush, linked by op */
     struct body_reader *reader;  /* of a body that is still coming (body.c) */
 
-    struct request *parent;  /* of a subrequest */
-    unsigned subrequests;    /* under way */
-    struct capture *capture; /* who waits for it (capture.c) */
-    struct capture *awaited; /* of its own subrequests */
+    struct request *parent;   /* of a subrequest */
+    unsigned subrequests;     /* under way */
+    struct capture *capture;  /* who waits for it (capture.c) */
+    struct capture *awaited;  /* of its own subrequests */
     struct cleanup *cleanups; /* run at its end */
 
     struct slice id;    /* of answers and log lines, once it was asked for */
