@@ -2,6 +2,8 @@
 #include "api/request.h"
 #include <stdlib.h>
 
+enum { HTTP_BAD_REQUEST = 400 };
+
 struct await {
     struct body_reader reader; /* first: what the request knows of it */
     struct task *task;
@@ -16,15 +18,20 @@ static void cancel(struct task *t)
     free(t->op);
 }
 
+/* Without the body there is no request, as in nginx. */
 static void on_body(struct body_reader *self, struct request *r)
 {
     struct await *a = (struct await *)self;
     struct task *t = a->task;
     if (r->http->arriving)
         return;
+    if (r->http->lost) {
+        request_drop_task(r);
+        request_finish(r, HTTP_BAD_REQUEST);
+        return;
+    }
     r->reader = NULL;
-    int n = r->http->lost ? vm_fail(t->co, "client aborted")
-                          : a->push(t->co, r, a->number);
+    int n = a->push(t->co, r, a->number);
     free(a);
     task_resume(t, n);
 }
@@ -48,7 +55,6 @@ int body_await(lua_State *L, struct request *r, lua_Integer number,
 /* A body that is too large is refused whatever the script waits for. */
 void body_happened(struct http_request *http, void *user)
 {
-    (void)user;
     struct request *r = http->user;
     if (r->finished)
         return;
@@ -61,4 +67,6 @@ void body_happened(struct http_request *http, void *user)
         r->body = buf_slice(&http->body);
     if (r->reader)
         r->reader->on_body(r->reader, r);
+    else if (http->lost && http->watch)
+        ngx_abort_happened(http, user);
 }

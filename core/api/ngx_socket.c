@@ -128,6 +128,8 @@ int ngx_socket_fail(lua_State *L, const struct cosocket *k, enum err e)
         return vm_fail(L, "timeout");
     case ERR_CLOSED:
         return vm_fail(L, "closed");
+    case ERR_CANCELED:
+        return vm_fail(L, "client aborted");
     case ERR_NOMEM:
         return vm_fail(L, "no memory");
     default:

@@ -50,7 +50,10 @@ static void on_body(struct body_reader *self, struct request *r)
         r->reader = NULL;
         k->client = NULL;
     }
-    stream_feed(k->stream, buf_slice(&come), last);
+    if (r->http->lost)
+        stream_cut(k->stream);
+    else
+        stream_feed(k->stream, buf_slice(&come), last);
     buf_free(&come);
 }
 

@@ -372,10 +372,7 @@ static void leave_early(struct http_request *r)
 {
     struct http_server *s = r->listen->server;
     r->arriving = false;
-    if (r->watch)
-        s->events->on_abort(r, s->user);
-    else
-        s->events->on_body(r, s->user);
+    s->events->on_body(r, s->user);
 }
 
 void http_on_completed(void *listen, struct MHD_Connection *mhd, void **request,

@@ -54,17 +54,28 @@ enum err stream_adopt(struct stream **out, uv_loop_t *loop, int fd)
     return OK;
 }
 
-enum err stream_feed(struct stream *s, struct slice bytes, bool last)
+static void wake_reader(struct stream *s)
 {
     struct stream_waiter w = s->waiters[STREAM_IN];
+    s->waiters[STREAM_IN].ready = NULL;
+    if (w.ready)
+        w.ready(w.user);
+}
+
+enum err stream_feed(struct stream *s, struct slice bytes, bool last)
+{
     buf_add(&s->in, bytes);
     if (!buf_ok(&s->in))
         return ERR_NOMEM;
     s->fed &= !last;
-    s->waiters[STREAM_IN].ready = NULL;
-    if (w.ready)
-        w.ready(w.user);
+    wake_reader(s);
     return OK;
+}
+
+void stream_cut(struct stream *s)
+{
+    s->cut = true;
+    wake_reader(s);
 }
 
 enum err stream_open(struct stream **out, uv_loop_t *loop, int family, int type)
@@ -130,7 +141,7 @@ static void make_room(struct stream *s)
 enum err stream_read(struct stream *s, size_t max)
 {
     if (s->fd < 0)
-        return s->fed ? PENDING : ERR_CLOSED;
+        return s->cut ? ERR_CANCELED : s->fed ? PENDING : ERR_CLOSED;
     make_room(s);
     char *to = buf_reserve(&s->in, max);
     if (!to)

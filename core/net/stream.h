@@ -26,6 +26,7 @@ struct stream {
 
     /* stream's own */
     bool fed;      /* no socket, and more may come by stream_feed */
+    bool cut;      /* of such a one: the end is a fault */
     struct buf in; /* come, and from `at` on not yet taken */
     size_t at;
     struct stream_waiter {
@@ -49,6 +50,9 @@ enum err stream_fed(struct stream **out, uv_loop_t *loop);
 /* As if these bytes had come; last: and the end, where there is no socket.
  * Who waits for them is called from within. */
 enum err stream_feed(struct stream *s, struct slice bytes, bool last);
+
+/* No more comes, and that is a fault: reading fails with ERR_CANCELED. */
+void stream_cut(struct stream *s);
 
 /* Once STREAM_OUT is ready after PENDING, stream_connected has the outcome.
  * ERR_CONNECT: s->error says why. */

@@ -132,6 +132,13 @@ def test_who_leaves_in_the_middle_is_noticed(web, begin):
     until(lambda: begin("/never"), "still there")
 
 
+def test_a_reader_is_told_when_the_client_leaves(web, begin):
+    client = begin("/stream", b"one\ntw")
+    time.sleep(0.1)
+    client.close()
+    web.logged("came: client aborted")
+
+
 def test_a_slow_body_reaches_the_api(shop):
     body = b'{"app": "demo-wechat", "code": 7}'
     with socket.create_connection(("127.0.0.1", shop.port), 20) as client:
