@@ -38,6 +38,8 @@ static void open_all(struct vm *vm)
         ndk_open,
         ngx_thread_open,
         ngx_semaphore_open,
+        ngx_ssl_open,
+        ngx_socket_open,
         latchkey_crypto_open,
         latchkey_exchange_open,
         latchkey_flight_open,
@@ -201,6 +203,7 @@ void api_free(struct api *api)
         return;
     ngx_timer_drop_all(api);
     vm_free(api->vm);
+    ngx_socket_fini(api->sockets);
     buf_free(&api->output);
     free(api);
 }
@@ -234,6 +237,18 @@ struct request *api_request_in(lua_State *L, unsigned phases)
     if (!(phases & 1u << r->phase))
         luaL_error(L, "API disabled in the context of %s", context(vm_of(L)));
     return r;
+}
+
+const struct conf_sockets *api_sockets(lua_State *L)
+{
+    struct task *t = task_running(L);
+    const struct conf *conf = api_of(L)->conf;
+    t = t ? task_root(t) : NULL;
+    if (t && t->owner)
+        return &((const struct request *)t->owner)->location->sockets;
+    if (t && t->settings)
+        return t->settings;
+    return conf->sockets ? conf->sockets : &conf_sockets_default;
 }
 
 static void push_key(lua_State *L, const struct conf_code *code,

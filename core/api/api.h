@@ -12,6 +12,7 @@
 
 struct client;
 struct flight_table;
+struct ngx_sockets;
 struct request;
 struct seal_keys;
 struct shdict;
@@ -85,8 +86,9 @@ struct api {
     struct api_timer *timers; /* ngx_timer.c's, pending */
     unsigned timers_pending, timers_running;
     bool timers_retired; /* a delay is refused: nobody would wait for it */
-    int fresh_ref;       /* registry: what fresh.c keeps */
-    int codes_ref;       /* registry: conf_code or path -> compiled function */
+    struct ngx_sockets *sockets; /* ngx_socket.c's */
+    int fresh_ref;               /* registry: what fresh.c keeps */
+    int codes_ref; /* registry: conf_code or path -> compiled function */
 };
 
 /* A vm with the whole API, init_by_lua run and the policies loaded.  Errors:
@@ -135,6 +137,10 @@ struct request *api_request_in(lua_State *L, unsigned phases);
 /* The same, or NULL. */
 struct request *api_request_or_null(lua_State *L);
 
+/* What ngx.socket goes by where the running task is: its location's settings,
+ * those of where its timer was made, or those of http. */
+const struct conf_sockets *api_sockets(lua_State *L);
+
 /* Each binding file: puts its functions into the table at the top of L (ngx
  * itself), or preloads a module. */
 void ndk_open(struct vm *vm, lua_State *L);
@@ -156,6 +162,8 @@ void ngx_digest_open(struct vm *vm, lua_State *L);
 void ngx_worker_open(struct vm *vm, lua_State *L);
 void ngx_thread_open(struct vm *vm, lua_State *L);
 void ngx_semaphore_open(struct vm *vm, lua_State *L); /* "ngx.semaphore" */
+void ngx_ssl_open(struct vm *vm, lua_State *L);       /* "ngx.ssl" */
+void ngx_socket_open(struct vm *vm, lua_State *L);    /* after ngx_req */
 void latchkey_crypto_open(struct vm *vm, lua_State *L);
 void latchkey_exchange_open(struct vm *vm, lua_State *L);
 void latchkey_flight_open(struct vm *vm, lua_State *L);
@@ -177,6 +185,9 @@ void global_guard(struct vm *vm);
 /* ngx_timer.c: all pending ones fire prematurely; or go without. */
 void ngx_timer_retire(struct api *api);
 void ngx_timer_drop_all(struct api *api);
+
+/* ngx_socket.c: after the vm, whose objects use it. */
+void ngx_socket_fini(struct ngx_sockets *sockets);
 
 /* Sets package.preload[name] to a function that returns the table that funcs
  * make. */

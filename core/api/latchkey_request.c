@@ -67,12 +67,8 @@ static int f_head(lua_State *L)
     return 4;
 }
 
-/* request.body(max) -> the body where it is UTF-8 and may be a JSON object;
- * nil, reason, msg. */
-static int f_body(lua_State *L)
+static int push_body(lua_State *L, struct request *r, lua_Integer max)
 {
-    lua_Integer max = luaL_checkinteger(L, 1);
-    struct request *r = api_request(L);
     struct slice body = r->body;
     r->body_read = true; /* hooks may look at it too */
     size_t at = leading_blanks(body);
@@ -92,6 +88,14 @@ static int f_body(lua_State *L)
         return 3;
     vm_push(L, body);
     return 1;
+}
+
+/* request.body(max) -> the body where it is UTF-8 and may be a JSON object;
+ * nil, reason, msg. */
+static int f_body(lua_State *L)
+{
+    lua_Integer max = luaL_checkinteger(L, 1);
+    return body_await(L, api_request(L), max, push_body);
 }
 
 static void begin_answer(struct request *r, int status, struct slice id)

@@ -108,6 +108,11 @@ static int write_console(lua_State *L, struct api *api, bool newline)
     return 1;
 }
 
+static const char *ended(const struct request *r)
+{
+    return r->raw ? "raw request socket acquired" : "seen eof";
+}
+
 static bool is_head(const struct request *r)
 {
     return slice_eq(r->method, SLICE("HEAD")) && !r->parent;
@@ -119,8 +124,8 @@ static int write_out(lua_State *L, bool newline)
     if (api->worker->process->console)
         return write_console(L, api, newline);
     struct request *r = api_request_in(L, REQUEST_MAY_WAIT);
-    if (r->eof)
-        return vm_fail(L, "seen eof");
+    if (r->eof || r->raw)
+        return vm_fail(L, ended(r));
     add_all(L, &r->output);
     if (newline)
         buf_add_char(&r->output, '\n');
@@ -184,8 +189,8 @@ static int f_flush(lua_State *L)
     struct task *t = wait ? task_check(L) : NULL;
     if (is_head(r))
         return vm_fail(L, "header only");
-    if (r->eof)
-        return vm_fail(L, "seen eof");
+    if (r->eof || r->raw)
+        return vm_fail(L, ended(r));
     if (output_buffers(r))
         return vm_fail(L, "buffering");
     output_flush(r);
@@ -202,8 +207,8 @@ static int f_flush(lua_State *L)
 static int f_eof(lua_State *L)
 {
     struct request *r = api_request_in(L, REQUEST_MAY_WAIT);
-    if (r->eof)
-        return vm_fail(L, "seen eof");
+    if (r->eof || r->raw)
+        return vm_fail(L, ended(r));
     r->eof = true;
     if (!r->headers_sent && !output_begin(r))
         return vm_fail(L, "nginx output filter error");

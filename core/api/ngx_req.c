@@ -300,12 +300,19 @@ static int f_set_uri_args(lua_State *L)
     return 0;
 }
 
-/* The body is there already when a script runs; but only from here on may it
- * be seen. */
+static int show_body(lua_State *L, struct request *r, lua_Integer number)
+{
+    (void)L;
+    (void)number;
+    r->body_read = true;
+    return 0;
+}
+
+/* The body is mostly there already when a script runs; but only from here on
+ * may it be seen. */
 static int f_read_body(lua_State *L)
 {
-    api_request_in(L, REQUEST_MAY_WAIT)->body_read = true;
-    return 0;
+    return body_await(L, api_request_in(L, REQUEST_MAY_WAIT), 0, show_body);
 }
 
 static int f_discard_body(lua_State *L)

@@ -14,9 +14,10 @@ struct api_timer {
     uv_timer_t uv;
     struct api *api;
     struct api_timer *next, **prev;
-    int ref;         /* {f, args...} */
-    bool holds;      /* the vm, so that it fires before that goes */
-    uint64_t repeat; /* ms; 0: once */
+    int ref;              /* {f, args...} */
+    const void *settings; /* of where it was made */
+    bool holds;           /* the vm, so that it fires before that goes */
+    uint64_t repeat;      /* ms; 0: once */
 };
 
 static void on_closed(uv_handle_t *uv)
@@ -75,6 +76,7 @@ static void fire(struct api_timer *timer, bool premature)
     if (!t)
         return;
     t->context = "ngx.timer";
+    t->settings = timer->settings;
     t->on_done = on_done;
     api->timers_running++;
     task_start(t);
@@ -148,6 +150,7 @@ static int start(lua_State *L, bool repeat)
     uint64_t msec = (uint64_t)(delay * 1000 + 0.5);
     timer->api = api;
     timer->ref = ref;
+    timer->settings = api_sockets(L);
     timer->repeat = repeat ? msec : 0;
     timer->holds = api->timers_retired;
     if (timer->holds)

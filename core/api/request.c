@@ -189,7 +189,8 @@ static void on_request(struct http_request *http, void *user)
         http_drop(http);
         return;
     }
-    r->body = buf_slice(&http->body);
+    if (!http->arriving)
+        r->body = buf_slice(&http->body);
     int fault = http->fault;
     if (!fault && atomic_load(&r->api->worker->process->draining))
         fault = 503;
@@ -220,6 +221,7 @@ void request_drop_task(struct request *r)
     capture_drop(r);
     if (t)
         task_cancel(t);
+    cleanup_run(&r->cleanups);
 }
 
 static void on_lost(struct http_request *http, void *user)
@@ -282,6 +284,6 @@ static void on_end(struct http_request *http, void *user)
 }
 
 const struct http_events request_events = {
-    on_headers, on_request, ngx_abort_happened, ngx_output_drained, on_lost,
-    on_gone,    on_end
+    on_headers,         on_request, body_happened, ngx_abort_happened,
+    ngx_output_drained, on_lost,    on_gone,       on_end
 };

@@ -49,6 +49,7 @@ struct request {
     bool jumped;    /* the uri was rewritten: search again */
     bool leaving;   /* ngx.exit in code that is not a task */
     bool body_read; /* scripts may see it */
+    bool raw;       /* a script speaks to the client by itself */
     bool error_page;
     int error_status;      /* of the refusal that an error_page answers */
     int answer_status;     /* what error_page gives instead; 0: as it is */
@@ -59,11 +60,13 @@ struct request {
     struct request_chunk *chunk; /* body_filter_by_lua's, while it runs */
     int abort_ref;               /* ngx.on_abort's function */
     struct task *flushers;       /* who wait in ngx.flush, linked by op */
+    struct body_reader *reader;  /* of a body that is still coming (body.c) */
 
-    struct request *parent;  /* of a subrequest */
-    unsigned subrequests;    /* under way */
-    struct capture *capture; /* who waits for it (capture.c) */
-    struct capture *awaited; /* of its own subrequests */
+    struct request *parent;   /* of a subrequest */
+    unsigned subrequests;     /* under way */
+    struct capture *capture;  /* who waits for it (capture.c) */
+    struct capture *awaited;  /* of its own subrequests */
+    struct cleanup *cleanups; /* run at its end */
 
     struct slice id;    /* of answers and log lines, once it was asked for */
     struct slice route; /* of an API call, for the metrics; data NULL: none */
@@ -162,6 +165,20 @@ struct slice ngx_req_method(lua_State *L, int number);
 /* Starts the function on top of L as a light thread of t that nobody waits
  * for.  (ngx_thread.c) */
 void ngx_thread_launch(struct task *t, lua_State *L);
+
+/* Who waits for a body that is still coming: told when more of it, or all, or
+ * the end has come. */
+struct body_reader {
+    void (*on_body)(struct body_reader *self, struct request *r);
+};
+
+/* Answers push(L, r, number), once the whole body is there.  (body.c) */
+int body_await(lua_State *L, struct request *r, lua_Integer number,
+               int (*push)(lua_State *L, struct request *r,
+                           lua_Integer number));
+
+/* net/http's event. */
+void body_happened(struct http_request *http, void *user);
 
 /* The captured subrequest has its answer. (capture.c) */
 void capture_done(struct request *r);

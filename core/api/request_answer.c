@@ -144,6 +144,10 @@ void request_finish(struct request *r, int status)
         drop(r, status);
         return;
     }
+    if (r->raw) {
+        drop(r, r->status ? r->status : HTTP_OK);
+        return;
+    }
     if (r->parent && !r->headers_sent && status >= 300) {
         r->status = status; /* whoever captures it makes no page of it */
     } else if (!r->headers_sent && r->fd <= 0 && status >= 300) {

@@ -54,6 +54,7 @@ static enum err location_defaults(struct scope *s, const struct node *n,
         .keepalive_timeout = 75000,
         .keepalive_requests = 1000,
         .server_tokens = CONF_TOKENS_ON,
+        .sockets = conf_sockets_default,
     };
     return scope_path_template(s, n, SLICE("html"), &at->root);
 }
@@ -88,6 +89,11 @@ enum err block_http(struct scope *s, const struct directive *d,
         e = add_combined(&inner, n);
     if (!e)
         e = directive_apply(&inner, n->children);
+    struct conf_sockets *sockets = arena_alloc(s->arena, sizeof *sockets);
+    if (!sockets)
+        return fault_memory();
+    *sockets = location.sockets;
+    s->conf->sockets = sockets;
     return e ? e : listen_index(s->conf);
 }
 

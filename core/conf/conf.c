@@ -6,6 +6,20 @@
 #include <stdlib.h>
 #include <unistd.h>
 
+const struct conf_sockets conf_sockets_default = {
+    .connect_timeout = 60000,
+    .send_timeout = 60000,
+    .read_timeout = 60000,
+    .keepalive_timeout = 60000,
+    .buffer_size = 4096,
+    .pool_size = 30,
+    .log_errors = true,
+    .resolver_timeout = 30000,
+    .ciphers = { "DEFAULT", 7 },
+    .protocols = CONF_TLS_1_0 | CONF_TLS_1_1 | CONF_TLS_1_2 | CONF_TLS_1_3,
+    .verify_depth = 1,
+};
+
 #define DEFAULT_FILE "scripts/latchkey.conf"
 
 /* Absolute and with a slash at the end: a daemon may find itself elsewhere.

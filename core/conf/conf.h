@@ -181,6 +181,33 @@ struct conf_type { /* of types{}: sorted by extension, lower case */
 
 enum conf_tokens { CONF_TOKENS_OFF, CONF_TOKENS_ON, CONF_TOKENS_BUILD };
 
+struct conf_resolver {
+    struct slice servers; /* "192.0.2.1:53,[::1]:53" */
+    bool ipv6;
+};
+
+enum conf_tls_protocol { /* the bits of stream_tls.h */
+                         CONF_TLS_1_0 = 1,
+                         CONF_TLS_1_1 = 2,
+                         CONF_TLS_1_2 = 4,
+                         CONF_TLS_1_3 = 8,
+                         CONF_SSL_3 = 16
+};
+
+/* What scripts' sockets go by (ngx.socket); times in ms. */
+struct conf_sockets {
+    uint64_t connect_timeout, send_timeout, read_timeout, keepalive_timeout;
+    uint64_t buffer_size;
+    unsigned pool_size;
+    bool log_errors;
+    const struct conf_resolver *resolver; /* NULL: no names, only addresses */
+    uint64_t resolver_timeout;
+    /* TLS; paths are absolute, NULL: none. */
+    const char *trusted, *crl, *certificate, *certificate_key;
+    struct slice ciphers;
+    unsigned protocols, verify_depth;
+};
+
 struct conf_location {
     enum conf_location_kind kind;
     struct slice name; /* as written, without the modifier; "@x" */
@@ -224,6 +251,7 @@ struct conf_location {
     uint64_t keepalive_header;  /* for `Keep-Alive: timeout=`; 0: none */
     unsigned keepalive_requests;
     enum conf_tokens server_tokens;
+    struct conf_sockets sockets;
 };
 
 /* ---- servers ----------------------------------------------------------- */
@@ -344,6 +372,7 @@ struct conf {
     struct conf_secret master_key, service_key, admin_token;
     const char *node; /* NULL: the host name */
 
+    const struct conf_sockets *sockets; /* of http; NULL: there is none */
     struct conf_server *servers;
     struct conf_listen *listens; /* one for each address */
     struct conf_log_format *log_formats;
@@ -381,6 +410,9 @@ void conf_dump(const struct conf *conf, FILE *out);
  * case. */
 const struct conf_variable *conf_variable(const struct conf *conf,
                                           struct slice name);
+
+/* What holds where nothing is configured. */
+extern const struct conf_sockets conf_sockets_default;
 
 /* The MIME type for a path by its extension, or the default type. */
 struct slice conf_mime(const struct conf_location *at, struct slice path);

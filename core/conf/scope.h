@@ -28,7 +28,7 @@ struct scope {
     struct conf_server *server;     /* in http: what servers start from */
     struct conf_location *location; /* in server: its implicit one */
     unsigned context;               /* one IN_ bit (directive.h) */
-    const struct directive *seen[160];
+    const struct directive *seen[192];
     unsigned nseen;
     bool second; /* the pass of the blocks within */
     bool again;  /* the directive at hand came before in this block */

@@ -41,6 +41,11 @@ setter scripting_path;
 setter scripting_dict;
 setter scripting_cache;
 
+/* sockets.c: what scripts connect to. */
+setter sockets_resolver;
+setter sockets_certificate;
+setter sockets_protocols;
+
 /* latchkey.c: our own. */
 setter latchkey_store;
 setter latchkey_apps;

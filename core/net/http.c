@@ -73,7 +73,7 @@ static bool is_clean(struct slice s, bool blanks)
 
 /* What says how long a body is must say it once, or two readers of one
  * stream would see different requests in it (RFC 9112 section 6.3). */
-static int framing_fault(const struct http_request *r)
+static int framing_fault(struct http_request *r)
 {
     unsigned lengths = 0, codings = 0, hosts = 0;
     for (unsigned i = 0; i < r->header_count; i++) {
@@ -88,6 +88,7 @@ static int framing_fault(const struct http_request *r)
             return 400;
     }
     bool http11 = slice_eq(r->version, SLICE("HTTP/1.1"));
+    r->announced = lengths + codings > 0;
     return lengths + codings > 1 || hosts > 1 || (http11 && !hosts) ||
                    (codings && !http11) || !is_clean(r->uri, false)
                ? 400
@@ -153,16 +154,19 @@ static void begin(struct http_request *r, const char *method,
 static enum MHD_Result take_body(struct http_request *r, const char *data,
                                  size_t *size)
 {
-    if (!r->fault && r->body.len + *size > r->max_body) {
+    bool wanted = !r->fault && !r->parted;
+    if (wanted && r->body.len + *size > r->max_body) {
         r->fault = 413;
         buf_free(&r->body);
     }
-    if (r->fault)
+    if (r->fault || r->parted)
         r->drained += *size;
     else
         buf_add(&r->body, SLICE_OF(data, *size));
     *size = 0;
     http_conn_enter(r->conn, HTTP_BODY, r->listen->limits.body_msec);
+    if (r->arriving && wanted)
+        r->listen->server->events->on_body(r, r->listen->server->user);
     return r->drained > drain_max || !buf_ok(&r->body) ? MHD_NO : MHD_YES;
 }
 
@@ -201,6 +205,7 @@ void http_suspend(struct http_request *r)
 static enum MHD_Result dispatch(struct http_request *r)
 {
     struct http_server *s = r->listen->server;
+    http_slow_forget(r);
     if (s->stopping)
         return MHD_NO;
     r->dispatched = r->held = true;
@@ -222,6 +227,23 @@ static enum MHD_Result answer_now(struct http_request *r)
     return r->response ? send_reply(r) : done;
 }
 
+/* The rest of a body that the user did not wait for. */
+static enum MHD_Result end_body(struct http_request *r)
+{
+    struct http_server *s = r->listen->server;
+    if (r->parted)
+        return MHD_NO;
+    r->arriving = false;
+    if (r->held)
+        s->events->on_body(r, s->user);
+    if (r->response)
+        return send_reply(r);
+    if (r->broken)
+        return MHD_NO;
+    http_suspend(r);
+    return MHD_YES;
+}
+
 enum MHD_Result http_on_access(void *listen, struct MHD_Connection *mhd,
                                const char *url, const char *method,
                                const char *version, const char *data,
@@ -238,12 +260,16 @@ enum MHD_Result http_on_access(void *listen, struct MHD_Connection *mhd,
         if (refuse_early(r))
             return answer_now(r);
         http_conn_enter(r->conn, HTTP_BODY, r->listen->limits.body_msec);
+        if (r->announced && !r->fault)
+            http_slow_note(r);
         return MHD_YES; /* to answer from here would close the connection */
     }
     if (*size)
         return take_body(r, data, size);
     if (!r->dispatched)
         return dispatch(r);
+    if (r->arriving)
+        return end_body(r);
     return r->response ? send_reply(r) : MHD_YES;
 }
 
@@ -341,6 +367,14 @@ static void detach(struct http_request *r)
         uv_timer_start(&r->listen->timer, http_on_timer, 0, 0);
 }
 
+/* Left while the body was coming: nobody watched, and somebody may read. */
+static void leave_early(struct http_request *r)
+{
+    struct http_server *s = r->listen->server;
+    r->arriving = false;
+    s->events->on_body(r, s->user);
+}
+
 void http_on_completed(void *listen, struct MHD_Connection *mhd, void **request,
                        enum MHD_RequestTerminationCode code)
 {
@@ -352,16 +386,20 @@ void http_on_completed(void *listen, struct MHD_Connection *mhd, void **request,
         return;
     *request = NULL;
     cork(r, 0);
+    http_slow_forget(r);
     r->mhd = NULL;
     r->conn->request = NULL;
     http_conn_enter(r->conn, HTTP_IDLE, r->keepalive_msec);
     if (r->response)
         MHD_destroy_response(r->response);
     r->response = NULL;
-    if (r->held)
-        detach(r);
-    else
+    if (!r->held) {
         end(r);
+        return;
+    }
+    detach(r);
+    if (r->arriving)
+        leave_early(r);
 }
 
 void http_resume(struct http_request *r)
@@ -403,6 +441,13 @@ void http_abandon_detached(struct http_server *s)
         s->events->on_gone(r, s->user);
         http_finish(r);
     }
+}
+
+void http_detain(struct http_request *r)
+{
+    if (r->arriving && r->mhd)
+        http_suspend(r);
+    r->arriving = false;
 }
 
 void http_drop(struct http_request *r)

@@ -48,6 +48,7 @@ struct http_request {
     bool watch;       /* the user wants on_abort */
     bool lost;        /* the connection is gone; so is what is written */
     bool late;        /* ... because the client took nothing for too long */
+    bool arriving;    /* given to the user before all of its body was there */
     void *user;
 
     /* http's own */
@@ -55,7 +56,10 @@ struct http_request {
     struct MHD_Response *response;
     size_t drained;
     bool begun, dispatched, suspended, broken;
-    bool held;         /* dispatched, and the user has not finished */
+    bool held;      /* dispatched, and the user has not finished */
+    bool announced; /* its headers speak of a body */
+    bool parted;    /* answered while the body was coming */
+    struct http_request *next_slow, **prev_slow; /* in listen->slow */
     struct buf stream; /* of http_start: what MHD has not yet taken, from */
     size_t taken;      /* here on */
     bool chunked;      /* the reply is, and it is whole */
@@ -68,8 +72,12 @@ struct http_request {
 struct http_events {
     /* Line and headers are there: set max_body. */
     void (*on_headers)(struct http_request *r, void *user);
-    /* All of it is there (or fault says why not).  Answer now or later. */
+    /* All of it is there (or fault says why not), but for the body of one that
+     * is slow (r->arriving).  Answer now or later. */
     void (*on_request)(struct http_request *r, void *user);
+    /* More of r->body has come, or all (not r->arriving; or fault says why
+     * not), or no more will (r->lost). */
+    void (*on_body)(struct http_request *r, void *user);
     /* The client closed its side while the request waited (r->watch). */
     void (*on_abort)(struct http_request *r, void *user);
     /* What http_flush asked for: all is taken, or r->lost. */
@@ -142,6 +150,10 @@ void http_finish(struct http_request *r);
 
 /* Makes *text a copy that lives as long as r. */
 void http_keep(struct http_request *r, struct slice *text);
+
+/* The user reads the connection by itself from here on, and drops the request
+ * at the end. */
+void http_detain(struct http_request *r);
 
 /* Closes the connection, whatever was answered (nginx's 444), and finishes.
  */

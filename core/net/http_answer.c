@@ -77,6 +77,12 @@ void http_reply(struct http_request *r, struct http_reply *reply)
     reply->chunked &= !slice_eq(r->method, SLICE("HEAD"));
     r->chunked = reply->chunked;
     bool more = reply->more;
+    if (r->arriving && !r->broken && http_slow_reply(r, reply)) {
+        buf_free(&reply->body);
+        if (!more)
+            http_finish(r);
+        return;
+    }
     bool queued = queue(r, reply, r->broken ? NULL : make_response(reply));
     buf_free(&reply->body);
     if (!more && (queued || r->held))

@@ -40,6 +40,8 @@ static void run(struct http_listen *l)
 static void drive(struct http_listen *l)
 {
     run(l);
+    if (l->slow)
+        http_slow_dispatch(l);
     if (l->drained)
         http_tell_drained(l);
     if (l->resumed) /* by who was told; the loop may be about to sleep */

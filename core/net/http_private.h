@@ -40,6 +40,7 @@ struct http_listen {
     uv_poll_t poll;
     uv_timer_t timer;
     bool resumed;
+    struct http_request *slow;    /* whose body is announced, not there */
     struct http_request *drained; /* to be told of it, after MHD's turn */
     void *tag;
 };
@@ -67,6 +68,12 @@ void http_conn_enter(struct http_conn *c, enum http_state state, uint64_t msec);
 void http_conn_watch(struct http_conn *c);
 void http_conn_unwatch(struct http_conn *c);
 void http_conn_sweep(struct http_listen *l);
+
+/* http_slow.c: bodies that take their time. */
+void http_slow_note(struct http_request *r);
+void http_slow_forget(struct http_request *r);
+void http_slow_dispatch(struct http_listen *l);
+bool http_slow_reply(struct http_request *r, const struct http_reply *reply);
 
 /* http.c: MHD's callbacks. */
 void *http_on_uri(void *listen, const char *uri, struct MHD_Connection *mhd);

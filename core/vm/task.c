@@ -123,6 +123,7 @@ struct task *task_new(struct vm *vm, lua_State *L, int nargs)
     t->ok = t->unwinding = false;
     t->cancel = NULL;
     t->op = t->owner = t->user = NULL;
+    t->settings = NULL;
     t->context = "";
     t->on_done = NULL;
     t->on_cancelled = NULL;
@@ -136,6 +137,7 @@ struct task *task_new(struct vm *vm, lua_State *L, int nargs)
 static void release(struct task *t)
 {
     struct vm *vm = t->vm;
+    cleanup_run(&t->cleanups);
     *t->prev = t->next;
     if (t->next)
         t->next->prev = t->prev;

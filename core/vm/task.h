@@ -9,6 +9,7 @@
  * All of it happens on the vm's thread.  User coroutines may wait too: the
  * core's yield passes outward through them (vm.c). */
 #pragma once
+#include "vm/cleanup.h"
 #include "vm/vm.h"
 
 enum task_state { TASK_NEW, TASK_RUNNING, TASK_WAITING, TASK_DONE };
@@ -30,6 +31,8 @@ struct task {
     struct task *next, **prev; /* in vm->tasks, or in vm->idle */
     void *owner;               /* the root's: its struct request */
     void *user;                /* of whoever set on_done */
+    const void *settings;      /* the root's, where it has no owner */
+    struct cleanup *cleanups;  /* likewise: run when it is released */
     const char *context;       /* "content_by_lua*", "ngx.timer": for errors */
     /* Ended: results (ok), or an error (not ok), lie on t->co and go with
      * the task, which is released after this returns. */
