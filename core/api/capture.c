@@ -3,8 +3,7 @@
  *
  * A subrequest is a struct request of its own over the same connection: it
  * goes through the phases of its location, and its answer stays in memory.
- * It begins at once, inside the call; only what does not end then is waited
- * for. */
+ * It begins when the script waits, as nginx has it. */
 #include "api/capture.h"
 #include <stdio.h>
 
@@ -94,7 +93,7 @@ void capture_done(struct request *sub)
     struct request *parent = sub->parent;
     parent->subrequests--;
     c->pending--;
-    if (c->pending || !c->task)
+    if (c->pending)
         return;
     struct task *t = c->task;
     unlink_capture(parent, c);
@@ -113,6 +112,7 @@ static void drop(struct request *parent, struct capture *c)
 static void cancel_capture(struct task *t)
 {
     struct capture *c = t->op;
+    uv_timer_stop(&t->timer);
     drop(c->subs[0]->parent, c);
 }
 
@@ -141,21 +141,25 @@ struct capture *capture_new(lua_State *L, struct request *r, unsigned count)
     return c;
 }
 
-int capture_run(lua_State *L, struct task *t, struct request *r,
-                struct capture *c)
+/* The last of them may end all, this capture too. */
+static void run_subs(uv_timer_t *timer)
 {
-    t->op = NULL;
+    struct task *t = timer->data;
+    struct capture *c = t->op;
+    unsigned count = c->count;
+    for (unsigned i = 0; i < count; i++)
+        phase_run(c->subs[i], CONF_SERVER_REWRITE);
+}
+
+int capture_run(struct task *t, struct request *r, struct capture *c)
+{
+    for (unsigned i = 0; i < c->count; i++)
+        c->subs[i]->capture = c;
     r->subrequests += c->count;
     c->next = r->awaited;
     r->awaited = c;
-    for (unsigned i = 0; i < c->count; i++) {
-        c->subs[i]->capture = c;
-        phase_run(c->subs[i], CONF_SERVER_REWRITE);
-    }
-    if (c->pending) {
-        c->task = t;
-        return task_wait(t, cancel_capture, c);
-    }
-    unlink_capture(r, c);
-    return push_results(L, c);
+    c->task = t;
+    uv_update_time(t->vm->loop);
+    uv_timer_start(&t->timer, run_subs, 0, 0);
+    return task_wait(t, cancel_capture, c);
 }

@@ -1,15 +1,17 @@
 /* ngx.c -- the table `ngx` itself: constants, status, ctx, exit. */
 #include "api/request.h"
 
+enum { AGAIN = -2, DONE = -4, DECLINED = -5 };
+
 static const struct constant {
     const char *name;
     int value;
 } constants[] = {
     { "OK", 0 },
     { "ERROR", -1 },
-    { "AGAIN", -2 },
-    { "DONE", -4 },
-    { "DECLINED", -5 },
+    { "AGAIN", AGAIN },
+    { "DONE", DONE },
+    { "DECLINED", DECLINED },
     { "HTTP_GET", 2 },
     { "HTTP_HEAD", 4 },
     { "HTTP_POST", 8 },
@@ -66,8 +68,7 @@ static const struct constant {
 /* The answer has begun, so its status stands. */
 static int fixed_status(struct request *r, int status)
 {
-    bool drops = status == 444 || status == 499 || status == 408;
-    if (status < 300 || status == r->status || drops)
+    if (status < 300 || status == r->status || request_drops(status))
         return status;
     struct buf text = { 0 };
     buf_addf(&text,
@@ -95,6 +96,9 @@ static int leave(lua_State *L, int status)
 static int f_exit(lua_State *L)
 {
     int status = (int)luaL_checkinteger(L, 1);
+    if (status == AGAIN || status == DONE)
+        return luaL_error(L, "bad argument to 'ngx.exit': does not accept "
+                             "NGX_AGAIN or NGX_DONE");
     if (vm_of(L)->phase)
         return leave(L, status);
     struct task *t = task_check(L);
@@ -104,7 +108,9 @@ static int f_exit(lua_State *L)
     if (r && r->headers_sent)
         status = fixed_status(r, status);
     if (r)
-        r->exit_status = status < REQUEST_ERROR ? 0 : status;
+        r->exit_status = status != DECLINED         ? status
+                         : r->phase == CONF_CONTENT ? REQUEST_ERROR
+                                                    : 0;
     return task_unwind(t);
 }
 

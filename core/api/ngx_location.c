@@ -268,7 +268,7 @@ static int f_capture(lua_State *L)
     struct task *t = task_check(L);
     struct capture *c = capture_new(L, r, 1);
     c->subs[0] = read_sub(L, r, 1, options);
-    return capture_run(L, t, r, c);
+    return capture_run(t, r, c);
 }
 
 /* ngx.location.capture_multi { {uri, options}, ... } */
@@ -294,7 +294,7 @@ static int f_capture_multi(lua_State *L)
             luaL_checktype(L, 4, LUA_TTABLE);
         c->subs[i] = read_sub(L, r, 3, lua_isnil(L, 4) ? 0 : 4);
     }
-    return capture_run(L, t, r, c);
+    return capture_run(t, r, c);
 }
 
 void ngx_location_open(struct vm *vm, lua_State *L)

@@ -126,15 +126,15 @@ static int write_out(lua_State *L, bool newline)
     struct request *r = api_request_in(L, REQUEST_MAY_WAIT);
     if (r->eof || r->raw)
         return vm_fail(L, ended(r));
+    if (r->overruled || r->http->lost)
+        return vm_fail(L, "nginx output filter error");
     add_all(L, &r->output);
     if (newline)
         buf_add_char(&r->output, '\n');
     if (!r->headers_sent && !output_begin(r))
         return vm_fail(L, "nginx output filter error");
-    if (is_head(r)) {
-        buf_clear(&r->output);
-        return vm_fail(L, "header only");
-    }
+    if (is_head(r))
+        return vm_fail(L, "header only"); /* but it counts as the length */
     if (!output_filter(r, false))
         return vm_fail(L, "nginx output filter error");
     if (r->http->suspended)
@@ -162,6 +162,11 @@ static void cancel_flush(struct task *t)
     *at = t->op;
 }
 
+static int tell_lost(lua_State *L, const struct http_request *http)
+{
+    return vm_fail(L, http->late ? "timeout" : "client aborted");
+}
+
 void ngx_output_drained(struct http_request *http, void *user)
 {
     (void)user;
@@ -173,8 +178,7 @@ void ngx_output_drained(struct http_request *http, void *user)
     if (r->flushers)
         http_drain_again(http); /* t may end all, so one after the other */
     if (http->lost) {
-        task_resume(t,
-                    vm_fail(t->co, http->late ? "timeout" : "client aborted"));
+        task_resume(t, tell_lost(t->co, http));
         return;
     }
     lua_pushinteger(t->co, 1);
@@ -193,6 +197,8 @@ static int f_flush(lua_State *L)
         return vm_fail(L, ended(r));
     if (output_buffers(r))
         return vm_fail(L, "buffering");
+    if (r->http->lost)
+        return tell_lost(L, r->http);
     output_flush(r);
     if (!wait || r->parent || !r->http->streaming || !http_flush(r->http)) {
         lua_pushinteger(L, 1);

@@ -57,13 +57,32 @@ static void add_standard_headers(struct request *r)
 
 /* ---- filters ------------------------------------------------------------ */
 
+/* ngx.exit in a header filter. */
+static void overrule(struct request *r, int status)
+{
+    r->overruled = true;
+    r->status = status;
+    buf_clear(&r->output);
+    if (r->fd > 0)
+        close(r->fd);
+    r->fd = 0;
+    if (status >= 300)
+        errorpage_fill(r, status);
+}
+
 static bool filter_head(struct request *r, const struct conf_code *code)
 {
     r->head_filtered = true;
     output_type(r);
     r->headers_sent = false;
     bool ok = phase_call(r, CONF_HEADER_FILTER, code, 0);
-    return ok && !(r->leaving && r->exit_status == REQUEST_ERROR);
+    if (!r->leaving)
+        return ok;
+    int status = r->exit_status;
+    r->exit_status = REQUEST_NO_EXIT;
+    if (status >= 200)
+        overrule(r, status);
+    return status >= 0 && !request_drops(status);
 }
 
 bool output_begin(struct request *r)
@@ -74,7 +93,7 @@ bool output_begin(struct request *r)
     if (code && !r->head_filtered && !filter_head(r, code))
         r->failed = true;
     r->headers_sent = true;
-    return !r->failed;
+    return !r->failed && !r->overruled;
 }
 
 bool output_filter(struct request *r, bool last)
@@ -217,7 +236,8 @@ void output_end(struct request *r, bool more)
 {
     bool filters = r->location->code[CONF_BODY_FILTER];
     bool begun = r->headers_sent;
-    bool ok = output_begin(r);
+    output_begin(r);
+    bool ok = !r->failed;
     r->headers_sent = begun || more;
     if (ok && r->fd > 0 && (filters || r->parent))
         read_file(r);

@@ -87,6 +87,8 @@ static void go_on(struct request *r)
         struct slice uri = r->exec_uri;
         r->exec_uri = SLICE_NONE;
         phase_redirect(r, uri, r->exec_args);
+    } else if (status == REQUEST_ERROR && !r->parent) {
+        request_finish(r, 444);
     } else if (status == REQUEST_ERROR) {
         request_fail(r);
     } else if (status >= HTTP_OK || r->headers_sent ||
@@ -161,6 +163,14 @@ static bool too_many_jumps(struct request *r, const char *what)
 /* Where the location is known; false: answered. */
 static bool enter_location(struct request *r)
 {
+    if (r->enters_server) {
+        r->enters_server = false;
+        r->phase = CONF_SERVER_REWRITE;
+        if (!ops_run(r, r->server->root->ops))
+            return false;
+        r->phase = CONF_REWRITE;
+        r->jumped = false; /* this is the search that comes anyway */
+    }
     if (!r->located)
         phase_locate(r);
     if (r->location->internal && !r->internal) {
@@ -175,7 +185,7 @@ static bool enter_location(struct request *r)
 static bool prepare(struct request *r)
 {
     if (r->phase == CONF_SERVER_REWRITE)
-        return ops_run(r, r->server->root->ops);
+        r->enters_server = true; /* its own rewriting follows its code */
     return r->phase != CONF_REWRITE || enter_location(r);
 }
 

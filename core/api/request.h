@@ -36,8 +36,9 @@ struct request {
     bool eof;           /* ngx.eof: the answer is whole */
     bool replied;       /* it has been handed over */
     bool finished;
-    bool failed; /* it breaks off in the middle */
-    int fd;      /* > 0: a file to send, of fd_size bytes */
+    bool failed;    /* it breaks off in the middle */
+    bool overruled; /* header_filter_by_lua has another answer */
+    int fd;         /* > 0: a file to send, of fd_size bytes */
     uint64_t fd_size;
 
     enum conf_phase phase;
@@ -45,11 +46,12 @@ struct request {
     int exit_status;   /* ngx.exit's; REQUEST_NO_EXIT: it was not called */
     int ctx_ref;       /* ngx.ctx in the registry */
     bool internal;
-    bool located;   /* location is uri's */
-    bool jumped;    /* the uri was rewritten: search again */
-    bool leaving;   /* ngx.exit in code that is not a task */
-    bool body_read; /* scripts may see it */
-    bool raw;       /* a script speaks to the client by itself */
+    bool enters_server; /* its rewriting is still to be done */
+    bool located;       /* location is uri's */
+    bool jumped;        /* the uri was rewritten: search again */
+    bool leaving;       /* ngx.exit in code that is not a task */
+    bool body_read;     /* scripts may see it */
+    bool raw;           /* a script speaks to the client by itself */
     bool error_page;
     int error_status;      /* of the refusal that an error_page answers */
     int answer_status;     /* what error_page gives instead; 0: as it is */
@@ -101,6 +103,9 @@ struct slice request_header(const struct request *r, struct slice name);
 /* Ends the request with what has been output, or, where nothing was and
  * status is an error, with its error page. */
 void request_finish(struct request *r, int status);
+
+/* Whether nginx closes the connection instead of an answer of that status. */
+bool request_drops(int status);
 
 /* Ends it after a fault of its script: 500, or, where the answer has begun,
  * by breaking that off. */

@@ -81,7 +81,7 @@ static void finish(struct request *r)
 }
 
 /* nginx: these are not worth an answer. */
-static bool is_dropped(int status)
+bool request_drops(int status)
 {
     return status == HTTP_CLOSE || status == HTTP_GONE ||
            status == HTTP_TIMEOUT;
@@ -140,7 +140,7 @@ void request_finish(struct request *r, int status)
         finish(r);
         return;
     }
-    if (is_dropped(status) && !r->parent) {
+    if (request_drops(status) && !r->parent) {
         drop(r, status);
         return;
     }

@@ -1,5 +1,8 @@
 /* code.c -- the *_by_lua directives, in all three forms. */
 #include "conf/setters.h"
+#include <stdio.h>
+
+enum { CHUNK_MAX = 59 }; /* LUA_IDSIZE, without the NUL */
 
 static bool cut_end(struct slice *s, struct slice end)
 {
@@ -9,10 +12,24 @@ static bool cut_end(struct slice *s, struct slice end)
     return true;
 }
 
-static const char *base_name(const char *path)
+/* "=content_by_lua(nginx.conf:12)": the file as seen from the folder of the
+ * first one.  Of a long name the end stays: LuaJIT would cut that off. */
+static struct slice chunk_name(struct scope *s, const char *directive,
+                               const struct node *n)
 {
-    const char *slash = strrchr(path, '/');
-    return slash ? slash + 1 : path;
+    const char *folder = s->loader->folder, *file = n->file, *dots = "";
+    if (!strncmp(file, folder, strlen(folder)))
+        file += strlen(folder);
+    char line[16] = "";
+    if (n->line)
+        snprintf(line, sizeof line, ":%u", n->line);
+    size_t fixed = strlen(directive) + strlen(line) + strlen("()");
+    if (fixed + strlen(file) > CHUNK_MAX && fixed + 3 < CHUNK_MAX) {
+        dots = "...";
+        file += fixed + 3 + strlen(file) - CHUNK_MAX;
+    }
+    return slice_str(
+        arena_printf(s->arena, "=%s(%s%s%s)", directive, dots, file, line));
 }
 
 static enum err set_file(struct scope *s, const struct node *n,
@@ -31,13 +48,8 @@ static enum err set_source(struct scope *s, const struct node *n,
                            struct slice text, struct conf_code *code)
 {
     code->text = arena_dup(s->arena, text);
-    const char *file = base_name(n->file);
-    const char *chunk =
-        n->line ? arena_printf(s->arena, "=%s(%s:%u)", code->directive, file,
-                               n->line)
-                : arena_printf(s->arena, "=%s(%s)", code->directive, file);
-    code->chunk = slice_str(chunk);
-    return chunk && code->text.data ? OK : fault_memory();
+    code->chunk = chunk_name(s, code->directive, n);
+    return code->chunk.data && code->text.data ? OK : fault_memory();
 }
 
 enum err code_make(struct scope *s, const struct directive *d,

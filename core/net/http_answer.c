@@ -74,6 +74,7 @@ static bool queue(struct http_request *r, const struct http_reply *reply,
 void http_reply(struct http_request *r, struct http_reply *reply)
 {
     r->sent = reply->fd > 0 ? reply->fd_size : reply->body.len;
+    /* libmicrohttpd would send a last chunk after the head alone. */
     reply->chunked &= !slice_eq(r->method, SLICE("HEAD"));
     r->chunked = reply->chunked;
     bool more = reply->more;
