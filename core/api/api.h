@@ -146,6 +146,7 @@ const struct conf_sockets *api_sockets(lua_State *L);
 void ndk_open(struct vm *vm, lua_State *L);
 void ngx_open(struct vm *vm, lua_State *L);
 void ngx_abort_open(struct vm *vm, lua_State *L);
+void ngx_body_open(struct vm *vm, lua_State *L); /* after ngx_req_open */
 void ngx_arg_open(struct vm *vm, lua_State *L);
 void ngx_location_open(struct vm *vm, lua_State *L);
 void ngx_output_open(struct vm *vm, lua_State *L);

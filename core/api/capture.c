@@ -50,7 +50,7 @@ static void drop_sub(struct request *sub)
     sub->finished = true;
     request_drop_task(sub);
     buf_free(&sub->output);
-    buf_free(&sub->new_body);
+    ngx_body_drop(sub);
     luaL_unref(sub->api->vm->L, LUA_REGISTRYINDEX, sub->ctx_ref);
     sub->ctx_ref = LUA_NOREF;
 }

@@ -3,11 +3,8 @@
 #include "base/clock.h"
 #include "base/text.h"
 #include "base/uri.h"
-#include <errno.h>
-#include <stdio.h>
-#include <unistd.h>
 
-enum { ARGS_MAX = 100, FILE_STEP = 65536 };
+enum { ARGS_MAX = 100 };
 
 static const struct method {
     const char *name;
@@ -300,131 +297,6 @@ static int f_set_uri_args(lua_State *L)
     return 0;
 }
 
-static int show_body(lua_State *L, struct request *r, lua_Integer number)
-{
-    (void)L;
-    (void)number;
-    r->body_read = true;
-    return 0;
-}
-
-/* The body is mostly there already when a script runs; but only from here on
- * may it be seen. */
-static int f_read_body(lua_State *L)
-{
-    return body_await(L, api_request_in(L, REQUEST_MAY_WAIT), 0, show_body);
-}
-
-static int f_discard_body(lua_State *L)
-{
-    struct request *r = api_request_in(L, REQUEST_MAY_WAIT);
-    if (!r->body_read)
-        r->body = SLICE_NONE;
-    return 0;
-}
-
-static int f_get_body_data(lua_State *L)
-{
-    struct request *r = api_request_in(L, REQUEST_MAY_WAIT | 1u << CONF_LOG |
-                                              1u << CONF_HEADER_FILTER |
-                                              1u << CONF_BODY_FILTER);
-    if (!r->body.len || !r->body_read) {
-        lua_pushnil(L);
-        return 1;
-    }
-    vm_push(L, r->body);
-    return 1;
-}
-
-/* Bodies stay in memory. */
-static int f_get_body_file(lua_State *L)
-{
-    api_request(L);
-    lua_pushnil(L);
-    return 1;
-}
-
-static struct request *body_writer(lua_State *L)
-{
-    struct request *r = api_request_in(L, REQUEST_MAY_WAIT);
-    if (!r->body_read)
-        luaL_error(L, "request body not read yet");
-    return r;
-}
-
-static void put_body(struct request *r, struct slice body)
-{
-    r->body = body;
-    ngx_req_change_header(
-        r, SLICE("Content-Length"),
-        slice_str(arena_printf(&r->http->arena, "%zu", body.len)), true);
-}
-
-static int f_set_body_data(lua_State *L)
-{
-    struct slice body = vm_check_slice(L, 1);
-    struct request *r = body_writer(L);
-    put_body(r, arena_dup(&r->http->arena, body));
-    return 0;
-}
-
-/* ngx.req.set_body_file(path, auto_clean) */
-static int f_set_body_file(lua_State *L)
-{
-    const char *path = luaL_checkstring(L, 1);
-    bool clean = lua_toboolean(L, 2);
-    struct request *r = body_writer(L);
-    FILE *file = fopen(path, "re");
-    if (!file)
-        return luaL_error(L, "failed to open file \"%s\": %s", path,
-                          strerror(errno));
-    struct buf text = { 0 };
-    char *to;
-    size_t n = 1;
-    while (n && (to = buf_reserve(&text, FILE_STEP)))
-        text.len += n = fread(to, 1, FILE_STEP, file);
-    fclose(file);
-    if (clean)
-        unlink(path);
-    put_body(r, arena_dup(&r->http->arena, buf_slice(&text)));
-    buf_free(&text);
-    return 0;
-}
-
-/* ngx.req.init_body, append_body, finish_body: a new body piece by piece. */
-static int f_init_body(lua_State *L)
-{
-    luaL_optinteger(L, 1, 0);
-    struct request *r = body_writer(L);
-    buf_clear(&r->new_body);
-    r->makes_body = true;
-    return 0;
-}
-
-static struct request *body_maker(lua_State *L)
-{
-    struct request *r = api_request_in(L, REQUEST_MAY_WAIT);
-    if (!r->makes_body)
-        luaL_error(L, "request_body not initialized");
-    return r;
-}
-
-static int f_append_body(lua_State *L)
-{
-    struct slice more = vm_check_slice(L, 1);
-    buf_add(&body_maker(L)->new_body, more);
-    return 0;
-}
-
-static int f_finish_body(lua_State *L)
-{
-    struct request *r = body_maker(L);
-    put_body(r, arena_dup(&r->http->arena, buf_slice(&r->new_body)));
-    buf_free(&r->new_body);
-    r->makes_body = false;
-    return 0;
-}
-
 void ngx_req_open(struct vm *vm, lua_State *L)
 {
     static const luaL_Reg funcs[] = { { "get_method", f_get_method },
@@ -441,15 +313,6 @@ void ngx_req_open(struct vm *vm, lua_State *L)
                                       { "get_post_args", f_get_post_args },
                                       { "set_uri", f_set_uri },
                                       { "set_uri_args", f_set_uri_args },
-                                      { "read_body", f_read_body },
-                                      { "discard_body", f_discard_body },
-                                      { "get_body_data", f_get_body_data },
-                                      { "get_body_file", f_get_body_file },
-                                      { "set_body_data", f_set_body_data },
-                                      { "set_body_file", f_set_body_file },
-                                      { "init_body", f_init_body },
-                                      { "append_body", f_append_body },
-                                      { "finish_body", f_finish_body },
                                       { NULL, NULL } };
     lua_newtable(L);
     vm_register(vm, L, funcs);

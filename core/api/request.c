@@ -277,7 +277,7 @@ static void on_end(struct http_request *http, void *user)
     if (r->route.data)
         measure(r);
     buf_free(&r->output);
-    buf_free(&r->new_body);
+    ngx_body_drop(r);
     luaL_unref(r->api->vm->L, LUA_REGISTRYINDEX, r->ctx_ref);
     luaL_unref(r->api->vm->L, LUA_REGISTRYINDEX, r->abort_ref);
     vm_release(r->api->vm);

@@ -21,6 +21,9 @@ struct request {
                           * none */
     struct buf new_body; /* of ngx.req.init_body, while makes_body */
     bool makes_body;
+    const char *body_file;   /* where scripts find it instead, or NULL */
+    bool body_clean;         /* that goes with the request */
+    bool body_changed;       /* it is a script's */
     struct slice *variables; /* conf->nvariables; data NULL: not set */
     size_t ovector[2 * REQUEST_CAPTURES];
     unsigned captures;
@@ -163,6 +166,10 @@ bool output_buffers(const struct request *r);
 /* Appends what ngx.print would, of the argument at index, or raises; out is
  * then empty.  (ngx_output.c) */
 void ngx_output_add(lua_State *L, int index, struct buf *out);
+
+/* The file that scripts find the body in; NULL: it is in memory. */
+const char *ngx_body_file(struct request *r);
+void ngx_body_drop(struct request *r);
 
 /* The name of a method by its constant; raises for no such one. */
 struct slice ngx_req_method(lua_State *L, int number);

@@ -166,7 +166,13 @@ static bool get_request_time(struct request *r, struct buf *out)
 
 static bool get_request_body(struct request *r, struct buf *out)
 {
-    return r->body_read && r->body.len && add(out, r->body);
+    return r->body_read && r->body.len && !ngx_body_file(r) &&
+           add(out, r->body);
+}
+
+static bool get_request_body_file(struct request *r, struct buf *out)
+{
+    return r->body_read && add(out, slice_str(ngx_body_file(r)));
 }
 
 static bool get_content_type(struct request *r, struct buf *out)
@@ -377,6 +383,9 @@ static const struct builtin {
     { { "remote_user", sizeof "remote_user" - 1 }, get_remote_user, NULL },
     { { "request", sizeof "request" - 1 }, get_request, NULL },
     { { "request_body", sizeof "request_body" - 1 }, get_request_body, NULL },
+    { { "request_body_file", sizeof "request_body_file" - 1 },
+      get_request_body_file,
+      NULL },
     { { "request_filename", sizeof "request_filename" - 1 },
       get_request_filename,
       NULL },

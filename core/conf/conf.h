@@ -153,6 +153,12 @@ struct conf_op {
     struct conf_op *next;
 };
 
+enum conf_body_file { /* client_body_in_file_only */
+                      CONF_BODY_MEMORY,
+                      CONF_BODY_FILE,
+                      CONF_BODY_FILE_CLEAN /* removed with its request */
+};
+
 struct conf_error_page {
     int status;              /* that of the refusal */
     int answer;              /* the answer's: 0: as it was; -1: as the page's */
@@ -245,6 +251,7 @@ struct conf_location {
 
     uint64_t client_max_body_size; /* 0: no limit */
     uint64_t client_body_buffer_size;
+    enum conf_body_file client_body_in_file_only;
     uint64_t client_body_timeout; /* this and those below: ms */
     uint64_t send_timeout;
     uint64_t keepalive_timeout; /* 0: connections are not kept */

@@ -177,6 +177,16 @@ enum err content_error_page(struct scope *s, const struct directive *d,
     return e;
 }
 
+/* The index of the word that the statement has; -1 and a fault for none. */
+static int one_of(const struct node *n, const char *const words[], int count)
+{
+    for (int i = 0; i < count; i++)
+        if (slice_eq_nocase(n->args[0], slice_str(words[i])))
+            return i;
+    node_fail(n, "invalid value \"%s\"", n->args[0].data);
+    return -1;
+}
+
 enum err content_tokens(struct scope *s, const struct directive *d,
                         const struct node *n)
 {
@@ -184,12 +194,23 @@ enum err content_tokens(struct scope *s, const struct directive *d,
     static const char *const words[] = { [CONF_TOKENS_OFF] = "off",
                                          [CONF_TOKENS_ON] = "on",
                                          [CONF_TOKENS_BUILD] = "build" };
-    for (int i = CONF_TOKENS_OFF; i <= CONF_TOKENS_BUILD; i++)
-        if (slice_eq_nocase(n->args[0], slice_str(words[i]))) {
-            s->location->server_tokens = (enum conf_tokens)i;
-            return OK;
-        }
-    return node_fail(n, "invalid value \"%s\"", n->args[0].data);
+    int i = one_of(n, words, 3);
+    if (i >= 0)
+        s->location->server_tokens = (enum conf_tokens)i;
+    return i >= 0 ? OK : ERR_CONFIG;
+}
+
+enum err content_body_file(struct scope *s, const struct directive *d,
+                           const struct node *n)
+{
+    (void)d;
+    static const char *const words[] = { [CONF_BODY_MEMORY] = "off",
+                                         [CONF_BODY_FILE] = "on",
+                                         [CONF_BODY_FILE_CLEAN] = "clean" };
+    int i = one_of(n, words, 3);
+    if (i >= 0)
+        s->location->client_body_in_file_only = (enum conf_body_file)i;
+    return i >= 0 ? OK : ERR_CONFIG;
 }
 
 enum err content_keepalive(struct scope *s, const struct directive *d,

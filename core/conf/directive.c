@@ -63,6 +63,8 @@ static const struct directive table[] = {
       setting_size, LOCATION(client_max_body_size) },
     { "client_body_buffer_size", IN_ALL, 1, 1,
       setting_size, LOCATION(client_body_buffer_size) },
+    { "client_body_in_file_only", IN_ALL, 1, 1,
+      content_body_file, LOCATION(client_body_in_file_only) },
     { "client_body_timeout", IN_ALL, 1, 1,
       setting_msec, LOCATION(client_body_timeout) },
     { "send_timeout", IN_ALL, 1, 1, setting_msec, LOCATION(send_timeout) },

@@ -59,6 +59,7 @@ setter content_types;
 setter content_header;
 setter content_error_page;
 setter content_tokens;
+setter content_body_file;
 setter content_keepalive;
 setter content_large_buffers;
 
