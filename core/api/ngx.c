@@ -103,7 +103,8 @@ static int f_exit(lua_State *L)
         return leave(L, status);
     struct task *t = task_check(L);
     struct request *r = task_root(t)->owner;
-    if (r && r->subrequests && status != 499)
+    if (r && r->subrequests && status != REQUEST_ERROR &&
+        !request_drops(status))
         return luaL_error(L, "attempt to abort with pending subrequests");
     if (r && r->headers_sent)
         status = fixed_status(r, status);

@@ -146,11 +146,14 @@ static int f_set_body_file(lua_State *L)
     return 0;
 }
 
-/* ngx.req.init_body, append_body, finish_body: a new body piece by piece. */
+/* ngx.req.init_body(room), append_body, finish_body: a new body piece by
+ * piece; beyond room bytes it is in a file. */
 static int f_init_body(lua_State *L)
 {
-    luaL_optinteger(L, 1, 0);
+    lua_Number room = luaL_optnumber(L, 1, -1);
     struct request *r = body_writer(L);
+    r->body_room =
+        room < 0 ? (size_t)r->location->client_body_buffer_size : (size_t)room;
     buf_clear(&r->new_body);
     r->makes_body = true;
     return 0;
@@ -177,6 +180,12 @@ static int f_finish_body(lua_State *L)
     put_body(r, arena_dup(&r->http->arena, buf_slice(&r->new_body)));
     buf_free(&r->new_body);
     r->makes_body = false;
+    if (r->body.len <= r->body_room)
+        return 0;
+    request_log(r, LOG_WARN,
+                SLICE("a client request body is buffered to a temporary file"));
+    r->body_file = spill(r);
+    r->body_clean = true;
     return 0;
 }
 

@@ -20,6 +20,7 @@ struct request {
     struct slice body;   /* what scripts see once it is read; data NULL:
                           * none */
     struct buf new_body; /* of ngx.req.init_body, while makes_body */
+    size_t body_room;    /* more of it goes into a file */
     bool makes_body;
     const char *body_file;   /* where scripts find it instead, or NULL */
     bool body_clean;         /* that goes with the request */

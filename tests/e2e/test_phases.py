@@ -95,6 +95,28 @@ location /sub { content_by_lua_block {
         ngx.req.get_body_data(), " ", ngx.var.kind, " ", ngx.ctx.mark, " ",
         ngx.is_subrequest)
 } }
+location /body {
+    client_body_in_file_only clean;
+    content_by_lua_block {
+        ngx.req.read_body()
+        local path, found = ngx.req.get_body_file(), {}
+        for line in io.lines(path) do found[#found + 1] = line end
+        ngx.say(ngx.req.get_body_data(), " ", table.concat(found), " ", path)
+    }
+}
+location /new-body { content_by_lua_block {
+    local ok, why = pcall(ngx.req.set_body_data, "x")
+    ngx.req.read_body()
+    ngx.req.init_body(4)
+    ngx.req.append_body("new ")
+    ngx.req.finish_body()
+    local inside = ngx.req.get_body_data()
+    ngx.req.init_body(4)
+    ngx.req.append_body("too long")
+    ngx.req.finish_body()
+    ngx.say(why, "|", inside, ngx.var.http_content_length, " ",
+        ngx.req.get_body_data(), " ", ngx.req.get_body_file() ~= nil)
+} }
 location /half { content_by_lua_block { ngx.say("half") error("way") } }
 location /many { content_by_lua_block {
     local a, b, c = ngx.location.capture_multi {
@@ -108,6 +130,12 @@ location /deep { content_by_lua_block { ngx.location.capture("/deep") } }
 @pytest.fixture(name="web", scope="module")
 def fixture_web(servers):
     return servers(server=BLOCKS, http=HTTP)
+
+
+@pytest.fixture(name="post")
+def fixture_post(web):
+    with contextlib.closing(web.client()) as client:
+        yield client.post
 
 
 @pytest.fixture(name="get")
@@ -194,3 +222,16 @@ def test_subrequests_run_side_by_side(get):
 def test_subrequests_of_subrequests_end(web, get):
     get("/deep")
     web.logged('lua subrequests cycle while processing "/deep"')
+
+
+def test_a_body_may_be_in_a_file_for_as_long_as_its_request(web, post):
+    data, inside, path = post("/body", b"clients").text.split()
+    assert (data, inside) == ("nil", "clients")
+    assert "client_body_temp/" in path
+    folder = web.folder / "client_body_temp"
+    until(lambda: not list(folder.iterdir()), "the files' end")
+
+
+def test_a_script_may_make_another_body(post):
+    assert post("/new-body", b"old").text == \
+        "request body not read yet|new 8 nil true\n"
