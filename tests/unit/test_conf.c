@@ -580,7 +580,7 @@ static void faults_in_an_included_file_name_it(void **state)
                   "unexpected \"}\" in d/a.conf:2");
     fixture_write(f, "d/a.conf", "init_by_lua_block { x }");
     fixture_load(f, "http { include d/a.conf; }");
-    assert_slice(f->conf->init->chunk, "=init_by_lua(a.conf:1)");
+    assert_slice(f->conf->init->chunk, "=init_by_lua(d/a.conf:1)");
 }
 
 static void a_file_that_is_not_there_is_a_fault(void **state)
