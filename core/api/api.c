@@ -25,6 +25,8 @@ static void open_all(struct vm *vm)
         ngx_location_open,
         ngx_output_open,
         ngx_req_open,
+        modules_open,
+        ngx_re_open,
         ngx_header_open,
         ngx_var_open,
         ngx_log_open,

@@ -362,6 +362,9 @@ struct conf {
     struct slice lua_package_cpath; /* $prefix is already replaced */
     struct conf_shared_dict *shared_dicts;
     bool uncached; /* lua_code_cache is off somewhere */
+    unsigned lua_regex_cache_max_entries;
+    unsigned lua_regex_match_limit; /* 0: PCRE2's own */
+    unsigned lua_max_pending_timers, lua_max_running_timers;
     struct conf_code *init, *init_worker, *exit_worker;
 
     bool latchkey;      /* a directive of our own is in it; without one there
