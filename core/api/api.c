@@ -24,6 +24,7 @@ static void open_all(struct vm *vm)
         ngx_arg_open,
         ngx_location_open,
         ngx_output_open,
+        collect_open,
         ngx_req_open,
         modules_open,
         ngx_re_open,

@@ -149,9 +149,11 @@ void ngx_abort_open(struct vm *vm, lua_State *L);
 void ngx_arg_open(struct vm *vm, lua_State *L);
 void ngx_location_open(struct vm *vm, lua_State *L);
 void ngx_output_open(struct vm *vm, lua_State *L);
+void collect_open(struct vm *vm, lua_State *L);
 void ngx_req_open(struct vm *vm, lua_State *L);
 void modules_open(struct vm *vm, lua_State *L); /* own Lua modules */
 void ngx_re_open(struct vm *vm, lua_State *L);
+void ngx_req_header_open(struct vm *vm, lua_State *L);
 void ngx_header_open(struct vm *vm, lua_State *L);
 void ngx_var_open(struct vm *vm, lua_State *L);
 void ngx_log_open(struct vm *vm, lua_State *L);

@@ -226,6 +226,7 @@ struct conf_location {
     struct conf_op *ops;                 /* not inherited */
     struct conf_code *code[CONF_PHASES]; /* content is not inherited */
     bool lua_code_cache, lua_need_request_body, lua_http10_buffering;
+    bool lua_transform_underscores_in_response_headers;
     bool lua_check_client_abort, lua_use_default_type, log_subrequest;
     struct conf_error_page *error_pages;
     uint64_t postpone_output; /* less than this waits for more, or a flush */

@@ -150,6 +150,8 @@ static const struct directive table[] = {
       setting_flag, LOCATION(lua_http10_buffering) },
     { "lua_check_client_abort", IN_SCRIPTS, 1, 1,
       setting_flag, LOCATION(lua_check_client_abort) },
+    { "lua_transform_underscores_in_response_headers", IN_SCRIPTS, 1, 1,
+      setting_flag, LOCATION(lua_transform_underscores_in_response_headers) },
     { "lua_use_default_type", IN_SCRIPTS, 1, 1,
       setting_flag, LOCATION(lua_use_default_type) },
 
