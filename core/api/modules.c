@@ -9,6 +9,16 @@ static bool is_ours(struct slice name)
            slice_starts(name, SLICE("ngx."));
 }
 
+/* Libraries require a part of resty.core for what it puts into ngx: that is
+ * there already, so the part is a table that says so. */
+static int f_part(lua_State *L)
+{
+    lua_createtable(L, 0, 1);
+    lua_pushliteral(L, "0.1.25");
+    lua_setfield(L, -2, "version");
+    return 1;
+}
+
 /* A loader: pushes the chunk of one of ours, or why it is not. */
 static int f_search(lua_State *L)
 {
@@ -24,7 +34,10 @@ static int f_search(lua_State *L)
     lua_pushstring(L, own);
     lua_call(L, 2, 2);
     if (lua_isnil(L, -2)) {
-        lua_pushliteral(L, "");
+        if (slice_starts(name, SLICE("resty.core.")))
+            vm_push_function(vm_of(L), L, f_part);
+        else
+            lua_pushliteral(L, "");
         return 1;
     }
     if (luaL_loadfile(L, lua_tostring(L, -2)))

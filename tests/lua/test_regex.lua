@@ -70,5 +70,17 @@ t.raises("unrecognized option name", "an unknown option",
 
 t.is(require("resty.core").version, "0.1.25", "resty.core is there")
 t.is(require("resty.core.base").new_tab, require "table.new", "and its base")
+t.ok(require "resty.core.shdict", "and its parts, for who asks")
+
+local ffi = require "ffi"
+ffi.cdef [[
+  uint8_t *ngx_hex_dump(uint8_t *to, const uint8_t *from, size_t len);
+  intptr_t ngx_atoi(const uint8_t *text, size_t len);
+]]
+local hex = ffi.new "uint8_t[6]"
+ffi.C.ngx_hex_dump(hex, "\0\171z", 3)
+t.is(ffi.string(hex, 6), "00ab7a", "libraries find ngx_hex_dump")
+t.list({ tonumber(ffi.C.ngx_atoi("42x", 2)), tonumber(ffi.C.ngx_atoi("x", 1)) },
+  { 42, -1 }, "and ngx_atoi")
 
 t.done()
