@@ -79,7 +79,8 @@ static void on_awaited(struct task *child, bool ok)
     task_resume(parent, take_results(child, parent->co));
 }
 
-/* ngx.thread.spawn(f, ...): runs f until it waits or ends. */
+/* ngx.thread.spawn(f, ...): runs f until it waits or ends.  Then whoever was
+ * about to go on before us does, as in nginx's queue of threads. */
 static int f_spawn(lua_State *L)
 {
     luaL_argcheck(L, lua_isfunction(L, 1) && !lua_iscfunction(L, 1), 1,
@@ -92,8 +93,18 @@ static int f_spawn(lua_State *L)
     child->user = L;
     child->on_done = on_ended;
     lua_rawgeti(L, LUA_REGISTRYINDEX, child->ref);
+    bool behind = task_is_behind(t);
+    if (behind) {
+        lua_pushvalue(L, -1);
+        task_queue(t, luaL_ref(L, LUA_REGISTRYINDEX));
+    }
     task_start(child);
-    return task_root(t)->unwinding ? task_unwind(t) : 1;
+    if (task_root(t)->unwinding) {
+        if (behind)
+            task_leave_queue(t);
+        return task_unwind(t);
+    }
+    return behind ? task_wait_turn(t) : 1;
 }
 
 void ngx_thread_launch(struct task *t, lua_State *L)

@@ -8,8 +8,6 @@
 #include "vm/traceback.h"
 #include <stdlib.h>
 
-enum { PENDING_MAX = 1024, RUNNING_MAX = 256 };
-
 struct api_timer {
     uv_timer_t uv;
     struct api *api;
@@ -57,9 +55,9 @@ static void fire(struct api_timer *timer, bool premature)
 {
     struct api *api = timer->api;
     lua_State *L = api->vm->L;
-    if (api->timers_running >= RUNNING_MAX) {
-        log_write(LOG_ALERT, "%d lua_max_running_timers are not enough",
-                  RUNNING_MAX);
+    if (api->timers_running >= api->conf->lua_max_running_timers) {
+        log_write(LOG_ALERT, "%u lua_max_running_timers are not enough",
+                  api->conf->lua_max_running_timers);
         return;
     }
     lua_rawgeti(L, LUA_REGISTRYINDEX, timer->ref);
@@ -139,7 +137,7 @@ static int start(lua_State *L, bool repeat)
     struct api *api = api_of(L);
     if (api->timers_retired && (delay > 0 || repeat))
         return vm_fail(L, "process exiting");
-    if (api->timers_pending >= PENDING_MAX)
+    if (api->timers_pending >= api->conf->lua_max_pending_timers)
         return vm_fail(L, "too many pending timers");
     int ref = keep_call(L);
     struct api_timer *timer = calloc(1, sizeof *timer);

@@ -128,7 +128,8 @@ struct task *task_new(struct vm *vm, lua_State *L, int nargs)
     t->on_done = NULL;
     t->on_cancelled = NULL;
     t->parent = t->children = t->sibling = NULL;
-    t->running_children = 0;
+    t->running_children = t->queued = 0;
+    t->turn = LUA_NOREF;
     link_task(t);
     return t;
 }
@@ -277,6 +278,37 @@ static void cancel_timer(struct task *t)
     uv_timer_stop(&t->timer);
 }
 
+static void release_turn(struct task *t)
+{
+    task_root(t)->queued--;
+    luaL_unref(t->vm->L, LUA_REGISTRYINDEX, t->turn);
+    t->turn = LUA_NOREF;
+}
+
+void task_leave_queue(struct task *t)
+{
+    uv_timer_stop(&t->timer);
+    release_turn(t);
+}
+
+static void on_turn(uv_timer_t *timer)
+{
+    struct task *t = timer->data;
+    int results = t->turn != LUA_NOREF;
+    if (results)
+        lua_rawgeti(t->co, LUA_REGISTRYINDEX, t->turn);
+    release_turn(t);
+    task_resume(t, results);
+}
+
+/* Timers that are due at the same time fire in the order of their start. */
+void task_queue(struct task *t, int ref)
+{
+    t->turn = ref;
+    task_root(t)->queued++;
+    uv_timer_start(&t->timer, on_turn, 0, 0);
+}
+
 /* A script's own coroutine.yield() in the task's coroutine: let others run,
  * then go on. */
 static void yield_to_loop(struct task *t)
@@ -284,8 +316,8 @@ static void yield_to_loop(struct task *t)
     lua_settop(t->co, 0);
     stop_operation(t);
     t->state = TASK_WAITING;
-    t->cancel = cancel_timer;
-    uv_timer_start(&t->timer, on_ready, 0, 0);
+    t->cancel = task_leave_queue;
+    task_queue(t, LUA_NOREF);
 }
 
 static bool is_wait(lua_State *co)
@@ -370,6 +402,16 @@ int task_wait(struct task *t, void (*cancel)(struct task *), void *op)
     t->op = op;
     lua_pushlightuserdata(t->caller, task_wait_marker());
     return lua_yield(t->caller, 1);
+}
+
+bool task_is_behind(struct task *t)
+{
+    return task_root(t)->queued || is_nested(t);
+}
+
+int task_wait_turn(struct task *t)
+{
+    return task_wait(t, task_leave_queue, NULL);
 }
 
 int task_unwind(struct task *t)
