@@ -267,7 +267,7 @@ static void what_waits_cannot_be_resumed_by_a_script(void **state)
              "say(select(2, coroutine.resume(main, 'wrong')))");
     task_resume(f->held, 0);
     assert_slice(trace(f), "cannot resume running coroutine "
-                           "cannot resume running coroutine done:ok "
+                           "cannot resume normal coroutine done:ok "
                            "mine done:ok");
 }
 
