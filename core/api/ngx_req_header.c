@@ -19,7 +19,7 @@ static void put(struct request *r, struct slice name, struct slice value,
                 bool replace)
 {
     struct arena *arena = &r->http->arena;
-    request_change_header(r, header_text_escape(arena, name, true),
+    ngx_req_change_header(r, header_text_escape(arena, name, true),
                           header_text_escape(arena, value, false), replace);
 }
 
@@ -30,7 +30,7 @@ static void put_list(lua_State *L, struct request *r, struct slice name,
     if (!n && !replace)
         luaL_error(L, "bad 'value' argument: non-empty table expected");
     if (replace)
-        request_change_header(r, name, SLICE_NONE, true);
+        ngx_req_change_header(r, name, SLICE_NONE, true);
     for (int i = 1; i <= n; i++) {
         lua_rawgeti(L, 2, i);
         put(r, name, header_text_at(L, lua_gettop(L)), false);
@@ -49,7 +49,7 @@ static int change(lua_State *L, bool replace)
                              "got nil");
     struct slice name = header_text_at(L, 1);
     if (lua_isnil(L, 2))
-        request_change_header(r, name, SLICE_NONE, true);
+        ngx_req_change_header(r, name, SLICE_NONE, true);
     else if (lua_istable(L, 2))
         put_list(L, r, name, replace);
     else
@@ -72,7 +72,7 @@ static int f_clear_header(lua_State *L)
 {
     struct request *r = api_request(L);
     luaL_checkany(L, 1);
-    request_change_header(r, header_text_at(L, 1), SLICE_NONE, true);
+    ngx_req_change_header(r, header_text_at(L, 1), SLICE_NONE, true);
     return 0;
 }
 
