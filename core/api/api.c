@@ -36,6 +36,7 @@ static void open_all(struct vm *vm)
         ngx_timer_open,
         ngx_shared_open,
         ngx_escape_open,
+        ngx_base64_open,
         ngx_digest_open,
         ngx_worker_open,
         ndk_open,

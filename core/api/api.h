@@ -162,6 +162,7 @@ void ngx_sleep_open(struct vm *vm, lua_State *L);
 void ngx_timer_open(struct vm *vm, lua_State *L);
 void ngx_shared_open(struct vm *vm, lua_State *L);
 void ngx_escape_open(struct vm *vm, lua_State *L);
+void ngx_base64_open(struct vm *vm, lua_State *L);
 void ngx_digest_open(struct vm *vm, lua_State *L);
 void ngx_worker_open(struct vm *vm, lua_State *L);
 void ngx_thread_open(struct vm *vm, lua_State *L);
