@@ -183,4 +183,26 @@ for i = 1, 2000 do
 end
 t.list({ ok, err }, { false, "no memory" }, "safe_set never drops any")
 
+
+-- require "resty.lock": between all workers, on a dictionary.
+local lock = require "resty.lock"
+t.list({ lock:new "none" }, { nil, "dictionary not found" }, "no dictionary")
+local one = lock:new("cats", { timeout = 0.02, exptime = 0.05 })
+local two = lock:new("cats", { timeout = 0.02, exptime = 0.05 })
+cats:flush_all()
+t.list({ one:lock() }, { nil, "nil key" }, "no key")
+t.list({ one:unlock() }, { nil, "unlocked" }, "nothing to unlock")
+t.is(one:lock "k", 0, "a free lock is taken at once")
+t.list({ one:lock "k" }, { nil, "locked" }, "by one at a time")
+t.list({ two:lock "k" }, { nil, "timeout" }, "others wait only so long")
+t.is(one:unlock(), 1, "unlock")
+t.is(two:lock "k", 0, "gives it to the next")
+t.is(two:expire(0.01), true, "expire")
+t.ok(one:lock "k" > 0, "a lock that expired is free")
+one:unlock()
+lock:new("cats"):lock "lost"
+collectgarbage()
+collectgarbage()
+t.is(cats:get "lost", nil, "a forgotten lock is given back")
+
 t.done()
