@@ -228,18 +228,19 @@ static const char *context(const struct vm *vm)
 struct request *api_request(lua_State *L)
 {
     struct request *r = api_request_or_null(L);
-    const char *where = context(vm_of(L));
     if (!r)
-        luaL_error(L, "API disabled in the context of %s",
-                   where ? where : "init_by_lua*");
+        luaL_error(L, context(vm_of(L)) ? "API disabled in the current context"
+                                        : "no request found");
     return r;
 }
 
 struct request *api_request_in(lua_State *L, unsigned phases)
 {
-    struct request *r = api_request(L);
-    if (!(phases & 1u << r->phase))
-        luaL_error(L, "API disabled in the context of %s", context(vm_of(L)));
+    struct request *r = api_request_or_null(L);
+    const char *where = context(vm_of(L));
+    if (!r || !(phases & 1u << r->phase))
+        luaL_error(L, "API disabled in the context of %s",
+                   where ? where : "init_by_lua*");
     return r;
 }
 

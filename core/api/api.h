@@ -126,8 +126,8 @@ static inline struct api *api_of(lua_State *L)
 enum err api_push_code(struct api *api, const struct conf_code *code,
                        const char *path, bool cached);
 
-/* The request of the code that runs.  Raises "API disabled in the context of
- * ..." where there is none. */
+/* The request of the code that runs.  Raises "API disabled in the current
+ * context" where there is none. */
 struct request *api_request(lua_State *L);
 
 /* The same; raises too unless the phase that runs is one of phases: bits

@@ -128,13 +128,13 @@ static struct task *find_child(struct task *t, lua_State *L, int index)
     return c;
 }
 
-/* Where find_child found none: is it somebody else's? */
-static bool lives_elsewhere(struct vm *vm, lua_State *co)
+/* Where find_child found none: whose is it? */
+static const struct task *find_anywhere(struct vm *vm, lua_State *co)
 {
-    struct task *t = vm->tasks;
+    const struct task *t = vm->tasks;
     while (t && t->co != co)
         t = t->next;
-    return t != NULL;
+    return t;
 }
 
 enum fate { MINE, ANOTHERS, ENDED, NO_THREAD };
@@ -145,7 +145,10 @@ static enum fate judge(lua_State *L, int index, const struct task *child)
         return child->user == L ? MINE : ANOTHERS;
     if (!task_owns(vm_of(L), L, index))
         return NO_THREAD;
-    return lives_elsewhere(vm_of(L), lua_tothread(L, index)) ? ANOTHERS : ENDED;
+    const struct task *t = find_anywhere(vm_of(L), lua_tothread(L, index));
+    if (t && !t->parent)
+        return NO_THREAD; /* a request's own, or a timer's */
+    return t ? ANOTHERS : ENDED;
 }
 
 /* ngx.thread.wait(thread, ...): the first of them that has ended. */

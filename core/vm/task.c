@@ -268,16 +268,6 @@ static void finish(struct task *t)
         complete(parent);
 }
 
-static void on_ready(uv_timer_t *timer)
-{
-    task_resume(timer->data, 0);
-}
-
-static void cancel_timer(struct task *t)
-{
-    uv_timer_stop(&t->timer);
-}
-
 static void release_turn(struct task *t)
 {
     task_root(t)->queued--;
@@ -418,11 +408,4 @@ int task_unwind(struct task *t)
 {
     t->unwinding = true;
     return task_wait(t, NULL, NULL);
-}
-
-int task_sleep(struct task *t, uint64_t msec)
-{
-    uv_update_time(t->vm->loop);
-    uv_timer_start(&t->timer, on_ready, msec, 0);
-    return task_wait(t, cancel_timer, NULL);
 }

@@ -83,9 +83,6 @@ int task_wait_turn(struct task *t);
 /* Out of the queue again. */
 void task_leave_queue(struct task *t);
 
-/* Waits for msec milliseconds and resumes with no values. */
-int task_sleep(struct task *t, uint64_t msec);
-
 /* Stops the pending operation and drops t and its children; on_done is not
  * called.  Not while t itself runs. */
 void task_cancel(struct task *t);

@@ -226,4 +226,11 @@ t.is(coroutine.status(me), "normal",
   "a thread is normal while a coroutine of its own waits")
 ngx.sleep(0.005)
 
+t.list({ ngx.thread.kill(coroutine.running()) }, { nil, "not user thread" },
+  "the main thread is not to be killed")
+spawn(function()
+  t.list({ ngx.thread.kill(coroutine.running()) }, { nil, "killer not parent" },
+    "a thread does not kill itself")
+end)
+
 t.done()

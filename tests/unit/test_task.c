@@ -28,9 +28,22 @@ static int f_say(lua_State *L)
     return 0;
 }
 
+static void on_rested(uv_timer_t *timer)
+{
+    task_resume(timer->data, 0);
+}
+
+static void cancel_rest(struct task *t)
+{
+    uv_timer_stop(&t->timer);
+}
+
 static int f_nap(lua_State *L)
 {
-    return task_sleep(task_check(L), (uint64_t)luaL_optinteger(L, 1, 1));
+    struct task *t = task_check(L);
+    uv_update_time(t->vm->loop);
+    uv_timer_start(&t->timer, on_rested, (uint64_t)luaL_optinteger(L, 1, 1), 0);
+    return task_wait(t, cancel_rest, NULL);
 }
 
 static void cancel_hold(struct task *t)
