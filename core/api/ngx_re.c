@@ -225,28 +225,29 @@ static const char callbacks[] =
     "  return replace(subject, regex, by, options)\n"
     "end\n";
 
-/* Wraps sub and gsub of the table at index re. */
-static void add_callbacks(struct vm *vm, lua_State *L, int re)
+/* Wraps sub and gsub of the table at index cache + 2. */
+static void add_callbacks(struct vm *vm, lua_State *L, int cache)
 {
+    int re = cache + 2;
     struct slice code = { callbacks, sizeof callbacks - 1 };
     if (vm_load(vm, code, "=ngx.re") != OK)
         return;
-    lua_getfield(L, re, "walk");
+    ngx_re_push_function(vm, L, cache, f_walk);
     lua_getfield(L, re, "sub");
     lua_getfield(L, re, "gsub");
     if (vm_call(vm, 3, 2) != OK)
         return;
     lua_setfield(L, re, "gsub");
     lua_setfield(L, re, "sub");
-    lua_pushnil(L);
-    lua_setfield(L, re, "walk");
 }
 
 void ngx_re_open(struct vm *vm, lua_State *L)
 {
     static const luaL_Reg funcs[] = {
-        { "match", f_match }, { "find", f_find }, { "gmatch", f_gmatch },
-        { "walk", f_walk },   { NULL, NULL },
+        { "match", f_match },
+        { "find", f_find },
+        { "gmatch", f_gmatch },
+        { NULL, NULL },
     };
     const struct api *api = vm->host;
     struct ngx_re_cache *c = lua_newuserdata(L, sizeof *c);
@@ -256,7 +257,7 @@ void ngx_re_open(struct vm *vm, lua_State *L)
     lua_createtable(L, 0, 8);
     ngx_re_register(vm, L, cache, funcs);
     ngx_re_sub_open(vm, L, cache);
-    add_callbacks(vm, L, cache + 2);
+    add_callbacks(vm, L, cache);
     ngx_re_module_open(vm, L, cache);
     lua_setfield(L, cache - 1, "re");
     lua_settop(L, cache - 1);

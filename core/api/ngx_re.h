@@ -35,6 +35,10 @@ struct ngx_re_match {
 void ngx_re_register(struct vm *vm, lua_State *L, int cache,
                      const luaL_Reg *funcs);
 
+/* Pushes one function with these upvalues. */
+void ngx_re_push_function(struct vm *vm, lua_State *L, int cache,
+                          lua_CFunction f);
+
 /* Pushes the pattern for the text and flags at these indexes, and returns
  * it.  NULL: pushed is why it does not compile.  Raises for flags that are
  * unknown. */

@@ -354,6 +354,15 @@ size_t ngx_re_after(const struct ngx_re *re, struct slice subject,
     return at;
 }
 
+void ngx_re_push_function(struct vm *vm, lua_State *L, int cache,
+                          lua_CFunction f)
+{
+    lua_pushlightuserdata(L, vm);
+    lua_pushvalue(L, cache);
+    lua_pushvalue(L, cache + 1);
+    lua_pushcclosure(L, f, 3);
+}
+
 void ngx_re_register(struct vm *vm, lua_State *L, int cache,
                      const luaL_Reg *funcs)
 {
@@ -363,10 +372,7 @@ void ngx_re_register(struct vm *vm, lua_State *L, int cache,
     }
     lua_pop(L, 1);
     for (; funcs->name; funcs++) {
-        lua_pushlightuserdata(L, vm);
-        lua_pushvalue(L, cache);
-        lua_pushvalue(L, cache + 1);
-        lua_pushcclosure(L, funcs->func, 3);
+        ngx_re_push_function(vm, L, cache, funcs->func);
         lua_setfield(L, -2, funcs->name);
     }
 }
