@@ -12,10 +12,9 @@
 struct ngx_re {
     struct regex *regex;
     struct regex_how how;
-    unsigned groups; /* that a match can give: none for a DFA */
-    int flags;
-    bool utf;
-    struct slice text;            /* cached: the table's key */
+    unsigned groups;              /* that a match can give: none for a DFA */
+    bool utf, lists;              /* lists: duplicate names give lists */
+    struct slice text, flags;     /* cached: the table's keys */
     struct ngx_re *newer, *older; /* cached */
 };
 

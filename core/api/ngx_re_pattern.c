@@ -84,10 +84,11 @@ static void link_newest(struct ngx_re_cache *c, struct ngx_re *re)
 }
 
 /* Pushes the cached pattern, or pushes nothing and gives NULL. */
-static struct ngx_re *find(lua_State *L, int text, int set)
+static struct ngx_re *find(lua_State *L, int text, int flags_index)
 {
     struct ngx_re_cache *c = cache_of(L);
-    lua_rawgeti(L, lua_upvalueindex(3), set);
+    lua_pushvalue(L, flags_index);
+    lua_rawget(L, lua_upvalueindex(3));
     if (!lua_istable(L, -1)) {
         lua_pop(L, 1);
         return NULL;
@@ -113,7 +114,8 @@ static void drop_oldest(lua_State *L, struct ngx_re_cache *c)
     struct ngx_re *re = c->oldest;
     unlink_pattern(c, re);
     c->count--;
-    lua_rawgeti(L, lua_upvalueindex(3), re->flags);
+    vm_push(L, re->flags);
+    lua_rawget(L, lua_upvalueindex(3));
     vm_push(L, re->text);
     lua_pushnil(L);
     lua_rawset(L, -3);
@@ -121,17 +123,20 @@ static void drop_oldest(lua_State *L, struct ngx_re_cache *c)
 }
 
 /* Keeps the pattern that is at the top of L. */
-static void keep(lua_State *L, int text, struct ngx_re *re)
+static void keep(lua_State *L, int text, int flags_index, struct ngx_re *re)
 {
     struct ngx_re_cache *c = cache_of(L);
     while (c->count >= c->max)
         drop_oldest(L, c);
-    lua_rawgeti(L, lua_upvalueindex(3), re->flags);
+    re->flags = vm_slice(L, flags_index);
+    lua_pushvalue(L, flags_index);
+    lua_rawget(L, lua_upvalueindex(3));
     if (!lua_istable(L, -1)) {
         lua_pop(L, 1);
         lua_newtable(L);
-        lua_pushvalue(L, -1);
-        lua_rawseti(L, lua_upvalueindex(3), re->flags);
+        lua_pushvalue(L, flags_index);
+        lua_pushvalue(L, -2);
+        lua_rawset(L, lua_upvalueindex(3));
     }
     lua_pushvalue(L, text);
     re->text = vm_slice(L, -1);
@@ -193,7 +198,7 @@ static struct ngx_re *compile(lua_State *L, struct slice text, int set)
     int modes = modes_of(set, &options);
     bool jit = (modes & JIT) && !(modes & DFA);
     struct ngx_re *re = lua_newuserdata(L, sizeof *re);
-    *re = (struct ngx_re){ .flags = set, .utf = options & PCRE2_UTF };
+    *re = (struct ngx_re){ .utf = options & PCRE2_UTF, .lists = modes & LISTS };
     luaL_getmetatable(L, class);
     lua_setmetatable(L, -2);
     if ((jit ? regex_compile : regex_compile_plain)(&re->regex, text, options,
@@ -221,15 +226,15 @@ static int f_gc(lua_State *L)
 struct ngx_re *ngx_re_push(lua_State *L, int text, int flags_index)
 {
     struct slice pattern = vm_check_slice(L, text);
+    struct ngx_re *re = find(L, text, flags_index);
+    if (re)
+        return re;
     uint32_t options;
     int set = read_flags(L, flags_index);
     bool kept = (modes_of(set, &options) & KEEP) && cache_of(L)->max;
-    struct ngx_re *re = kept ? find(L, text, set) : NULL;
-    if (re)
-        return re;
     re = compile(L, pattern, set);
     if (re && kept)
-        keep(L, text, re);
+        keep(L, text, flags_index, re);
     return re;
 }
 
@@ -310,14 +315,12 @@ static void add_to_list(lua_State *L, struct slice name)
 static void collect_names(lua_State *L, const struct ngx_re *re,
                           struct slice subject, const struct ngx_re_match *m)
 {
-    uint32_t options;
     struct slice name;
-    bool lists = modes_of(re->flags, &options) & LISTS;
     for (unsigned i = 0, group; regex_next(re->regex, &i, &name, &group);) {
         if (group > re->groups)
             continue;
         push_group(L, subject, m, group);
-        if (lists)
+        if (re->lists)
             add_to_list(L, name);
         else
             lua_setfield(L, -2, name.data);
