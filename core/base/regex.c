@@ -11,7 +11,7 @@ struct regex {
     pcre2_code *code;
     uint32_t groups, names, name_size;
     PCRE2_SPTR name_table;
-    bool jit;
+    bool jit, fast; /* fast: there is nothing to check before a match */
 };
 
 /* The match block grows with the largest pattern that its thread has met,
@@ -87,12 +87,15 @@ static void set_limit(struct scratch *s, uint32_t limit)
 static void read_facts(struct regex *re)
 {
     size_t jit_size = 0;
+    uint32_t options = 0;
     pcre2_pattern_info(re->code, PCRE2_INFO_CAPTURECOUNT, &re->groups);
     pcre2_pattern_info(re->code, PCRE2_INFO_NAMECOUNT, &re->names);
     pcre2_pattern_info(re->code, PCRE2_INFO_NAMEENTRYSIZE, &re->name_size);
     pcre2_pattern_info(re->code, PCRE2_INFO_NAMETABLE, &re->name_table);
     pcre2_pattern_info(re->code, PCRE2_INFO_JITSIZE, &jit_size);
     re->jit = jit_size > 0;
+    pcre2_pattern_info(re->code, PCRE2_INFO_ALLOPTIONS, &options);
+    re->fast = re->jit && !(options & PCRE2_UTF);
 }
 
 enum err regex_compile_plain(struct regex **out, struct slice pattern,
@@ -149,6 +152,9 @@ int regex_search(const struct regex *re, struct slice subject, size_t start,
     *pairs = pcre2_get_ovector_pointer(s->data);
     if (how->dfa)
         return search_dfa(re, subject, start, how->options, s);
+    if (re->fast && !how->options && start <= subject.len)
+        return pcre2_jit_match(re->code, (PCRE2_SPTR)subject.data, subject.len,
+                               start, 0, s->data, s->context);
     return pcre2_match(re->code, (PCRE2_SPTR)subject.data, subject.len, start,
                        how->options, s->data, s->context);
 }
