@@ -112,11 +112,13 @@ enum err setup_secret(struct arena *arena, const struct conf_secret *from,
 static struct http_limits limits_of(const struct conf *conf,
                                     const struct conf_listen *l)
 {
+    enum { NOTES = 2048 }; /* for the headers in one of nginx's buffers */
     const struct conf_server *s = l->default_server;
     return (struct http_limits){
         .header_line = (size_t)s->large_header_buffer_size,
         .header_total =
             (size_t)(s->large_header_buffers * s->large_header_buffer_size),
+        .header_notes = (size_t)s->large_header_buffers * NOTES,
         .connections = conf->worker_connections,
         .header_msec = s->client_header_timeout,
         .body_msec = s->root->client_body_timeout,

@@ -24,8 +24,11 @@ static void open_all(struct vm *vm)
         ngx_arg_open,
         ngx_location_open,
         ngx_output_open,
+        collect_open,
         ngx_req_open,
         ngx_body_open,
+        modules_open,
+        ngx_re_open,
         ngx_header_open,
         ngx_var_open,
         ngx_log_open,
@@ -34,6 +37,7 @@ static void open_all(struct vm *vm)
         ngx_timer_open,
         ngx_shared_open,
         ngx_escape_open,
+        ngx_base64_open,
         ngx_digest_open,
         ngx_worker_open,
         ndk_open,
@@ -225,18 +229,19 @@ static const char *context(const struct vm *vm)
 struct request *api_request(lua_State *L)
 {
     struct request *r = api_request_or_null(L);
-    const char *where = context(vm_of(L));
     if (!r)
-        luaL_error(L, "API disabled in the context of %s",
-                   where ? where : "init_by_lua*");
+        luaL_error(L, context(vm_of(L)) ? "API disabled in the current context"
+                                        : "no request found");
     return r;
 }
 
 struct request *api_request_in(lua_State *L, unsigned phases)
 {
-    struct request *r = api_request(L);
-    if (!(phases & 1u << r->phase))
-        luaL_error(L, "API disabled in the context of %s", context(vm_of(L)));
+    struct request *r = api_request_or_null(L);
+    const char *where = context(vm_of(L));
+    if (!r || !(phases & 1u << r->phase))
+        luaL_error(L, "API disabled in the context of %s",
+                   where ? where : "init_by_lua*");
     return r;
 }
 

@@ -126,8 +126,8 @@ static inline struct api *api_of(lua_State *L)
 enum err api_push_code(struct api *api, const struct conf_code *code,
                        const char *path, bool cached);
 
-/* The request of the code that runs.  Raises "API disabled in the context of
- * ..." where there is none. */
+/* The request of the code that runs.  Raises "API disabled in the current
+ * context" where there is none. */
 struct request *api_request(lua_State *L);
 
 /* The same; raises too unless the phase that runs is one of phases: bits
@@ -150,7 +150,11 @@ void ngx_body_open(struct vm *vm, lua_State *L); /* after ngx_req_open */
 void ngx_arg_open(struct vm *vm, lua_State *L);
 void ngx_location_open(struct vm *vm, lua_State *L);
 void ngx_output_open(struct vm *vm, lua_State *L);
+void collect_open(struct vm *vm, lua_State *L);
 void ngx_req_open(struct vm *vm, lua_State *L);
+void modules_open(struct vm *vm, lua_State *L); /* own Lua modules */
+void ngx_re_open(struct vm *vm, lua_State *L);
+void ngx_req_header_open(struct vm *vm, lua_State *L);
 void ngx_header_open(struct vm *vm, lua_State *L);
 void ngx_var_open(struct vm *vm, lua_State *L);
 void ngx_log_open(struct vm *vm, lua_State *L);
@@ -159,6 +163,7 @@ void ngx_sleep_open(struct vm *vm, lua_State *L);
 void ngx_timer_open(struct vm *vm, lua_State *L);
 void ngx_shared_open(struct vm *vm, lua_State *L);
 void ngx_escape_open(struct vm *vm, lua_State *L);
+void ngx_base64_open(struct vm *vm, lua_State *L);
 void ngx_digest_open(struct vm *vm, lua_State *L);
 void ngx_worker_open(struct vm *vm, lua_State *L);
 void ngx_thread_open(struct vm *vm, lua_State *L);

@@ -235,71 +235,6 @@ static int f_decode_args(lua_State *L)
     return 1;
 }
 
-/* ---- base64 ------------------------------------------------------------- */
-
-static int f_encode_base64(lua_State *L)
-{
-    struct slice s = coerce_text(L, 1);
-    bool bare = lua_toboolean(L, 2);
-    if (bare && !lua_isboolean(L, 2))
-        return luaL_error(L, "bad no_padding: boolean expected, got %s",
-                          luaL_typename(L, 2));
-    size_t room = (s.len + 2) / 3 * 4;
-    struct buf out = { lua_newuserdata(L, room), 0, room, false };
-    text_base64(&out, s); /* fills the room exactly */
-    while (bare && out.len && out.data[out.len - 1] == '=')
-        out.len--;
-    vm_push(L, buf_slice(&out));
-    return 1;
-}
-
-static int value64(char c)
-{
-    if (c >= 'A' && c <= 'Z')
-        return c - 'A';
-    if (c >= 'a' && c <= 'z')
-        return c - 'a' + 26;
-    if (c >= '0' && c <= '9')
-        return c - '0' + 52;
-    return c == '+' ? 62 : c == '/' ? 63 : -1;
-}
-
-/* nginx's decoder, which is not strict: it stops at the first '=', wants no
- * padding and does not look at spare bits. */
-static bool decode64(struct slice s, char *to, size_t *len)
-{
-    unsigned bits = 0, have = 0;
-    s.len = slice_find(s, '=');
-    if (s.len % 4 == 1)
-        return false;
-    for (size_t i = 0; i < s.len; i++) {
-        int v = value64(s.data[i]);
-        if (v < 0)
-            return false;
-        bits = (bits << 6 | (unsigned)v) & 0xffff;
-        have += 6;
-        if (have >= 8) {
-            have -= 8;
-            to[(*len)++] = (char)(bits >> have & 255);
-        }
-    }
-    return true;
-}
-
-static int f_decode_base64(lua_State *L)
-{
-    size_t len = 0;
-    if (lua_type(L, 1) != LUA_TSTRING)
-        return luaL_error(L, "string argument only");
-    struct slice s = vm_slice(L, 1);
-    char *to = lua_newuserdata(L, s.len / 4 * 3 + 3);
-    if (decode64(s, to, &len))
-        lua_pushlstring(L, to, len);
-    else
-        lua_pushnil(L);
-    return 1;
-}
-
 /* ---- SQL ---------------------------------------------------------------- */
 
 static int f_quote_sql_str(lua_State *L)
@@ -329,8 +264,6 @@ void ngx_escape_open(struct vm *vm, lua_State *L)
                                       { "unescape_uri", f_unescape_uri },
                                       { "encode_args", f_encode_args },
                                       { "decode_args", f_decode_args },
-                                      { "encode_base64", f_encode_base64 },
-                                      { "decode_base64", f_decode_base64 },
                                       { "quote_sql_str", f_quote_sql_str },
                                       { NULL, NULL } };
     vm_register(vm, L, funcs);

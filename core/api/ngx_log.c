@@ -96,6 +96,60 @@ static int f_print(lua_State *L)
     return log_from(L, LOG_NOTICE, 1);
 }
 
+/* ---- require "ngx.errlog" ----------------------------------------------- */
+
+/* raw_log(level, text): without the place in the script. */
+static int f_raw_log(lua_State *L)
+{
+    struct vm *vm = vm_of(L);
+    if (lua_type(L, 1) != LUA_TNUMBER)
+        return luaL_error(L, "bad argument #1 to 'raw_log' (must be a "
+                             "number)");
+    if (lua_type(L, 2) != LUA_TSTRING)
+        return luaL_error(L, "bad argument #2 to 'raw_log' (must be a "
+                             "string)");
+    lua_Integer level = lua_tointeger(L, 1);
+    if (level < LOG_STDERR || level > LOG_DEBUG)
+        return luaL_error(L, "bad log level");
+    if (!log_enabled((enum log_level)level))
+        return 0;
+    struct buf text = { 0 };
+    buf_add(&text, vm_slice(L, 2));
+    ngx_log_write(api_request_or_null(L),
+                  vm->phase     ? vm->phase
+                  : vm->running ? vm->running->context
+                                : "",
+                  (enum log_level)level, &text);
+    buf_free(&text);
+    return 0;
+}
+
+/* The level of error_log: the last that is written. */
+static int f_sys_level(lua_State *L)
+{
+    int level = LOG_DEBUG;
+    while (level > LOG_STDERR && !log_enabled((enum log_level)level))
+        level--;
+    lua_pushinteger(L, level);
+    return 1;
+}
+
+/* get_logs and set_filter_level: nothing is captured. */
+static int f_no_capture(lua_State *L)
+{
+    return vm_fail(L, "directive \"lua_capture_error_log\" is not set");
+}
+
+static void open_errlog(struct vm *vm)
+{
+    static const luaL_Reg funcs[] = { { "raw_log", f_raw_log },
+                                      { "get_sys_filter_level", f_sys_level },
+                                      { "set_filter_level", f_no_capture },
+                                      { "get_logs", f_no_capture },
+                                      { NULL, NULL } };
+    api_preload(vm, "ngx.errlog", funcs);
+}
+
 void ngx_log_open(struct vm *vm, lua_State *L)
 {
     static const char *const levels[] = { "STDERR", "EMERG", "ALERT",
@@ -107,6 +161,7 @@ void ngx_log_open(struct vm *vm, lua_State *L)
     }
     vm_push_function(vm, L, f_log);
     lua_setfield(L, -2, "log");
+    open_errlog(vm);
     struct api *api = vm->host;
     if (api->worker->process->console)
         return; /* `run`: print is Lua's own */

@@ -1,10 +1,9 @@
 /* ngx_req.c -- ngx.req: method, uri, headers, arguments and body. */
-#include "api/request.h"
+#include "api/collect.h"
 #include "base/clock.h"
 #include "base/text.h"
 #include "base/uri.h"
 
-enum { ARGS_MAX = 100 };
 
 static const struct method {
     const char *name;
@@ -81,80 +80,6 @@ static int f_is_internal(lua_State *L)
     return 1;
 }
 
-/* t[name] = value; a second value makes a table of all. The table is at
- * index t, name and value on top (popped). */
-static void put_again(lua_State *L, int t)
-{
-    lua_pushvalue(L, -2);
-    lua_rawget(L, t);
-    if (lua_isnil(L, -1)) {
-        lua_pop(L, 1);
-        lua_rawset(L, t);
-    } else if (lua_istable(L, -1)) {
-        lua_insert(L, -2);
-        lua_rawseti(L, -2, (int)lua_objlen(L, -2) + 1);
-        lua_pop(L, 2);
-    } else {
-        lua_createtable(L, 4, 0); /* name new old list */
-        lua_insert(L, -3);        /* name list new old */
-        lua_rawseti(L, -3, 1);
-        lua_rawseti(L, -2, 2);
-        lua_rawset(L, t);
-    }
-}
-
-/* ngx.req.get_headers(max = 100, raw = false): names in lower case, found
- * under any spelling. */
-static int f_get_headers(lua_State *L)
-{
-    int max = (int)luaL_optinteger(L, 1, ARGS_MAX);
-    bool raw = lua_toboolean(L, 2);
-    struct request *r = api_request(L);
-    lua_settop(L, 2);
-    lua_createtable(L, 0, (int)r->header_count);
-    for (unsigned i = 0; i < r->header_count; i++) {
-        if (max > 0 && i >= (unsigned)max)
-            break;
-        struct slice name = r->headers[i].name;
-        luaL_Buffer lower;
-        luaL_buffinit(L, &lower);
-        for (size_t k = 0; k < name.len; k++) {
-            char c = name.data[k];
-            luaL_addchar(&lower,
-                         !raw && c >= 'A' && c <= 'Z' ? (char)(c | 0x20) : c);
-        }
-        luaL_pushresult(&lower);
-        vm_push(L, r->headers[i].value);
-        put_again(L, 3);
-    }
-    if (!raw) {
-        lua_getfield(L, LUA_REGISTRYINDEX, "latchkey.headers");
-        lua_setmetatable(L, 3);
-    }
-    if (max > 0 && r->header_count > (unsigned)max) {
-        lua_pushliteral(L, "truncated");
-        return 2;
-    }
-    return 1;
-}
-
-/* __index of that table: X_Request_ID is x-request-id. */
-static int f_find_header(lua_State *L)
-{
-    struct slice name = vm_check_slice(L, 2);
-    luaL_Buffer lower;
-    luaL_buffinit(L, &lower);
-    for (size_t k = 0; k < name.len; k++) {
-        char c = name.data[k];
-        luaL_addchar(&lower, c == '_'               ? '-'
-                             : c >= 'A' && c <= 'Z' ? (char)(c | 0x20)
-                                                    : c);
-    }
-    luaL_pushresult(&lower);
-    lua_rawget(L, 1);
-    return 1;
-}
-
 static void remove_header(struct request *r, struct slice name)
 {
     unsigned kept = 0;
@@ -189,50 +114,29 @@ void ngx_req_change_header(struct request *r, struct slice name,
         add_header(r, name, value);
 }
 
-static int f_set_header(lua_State *L)
-{
-    struct slice name = vm_check_slice(L, 1);
-    struct request *r = api_request(L);
-    if (!lua_istable(L, 2) && !lua_isnoneornil(L, 2))
-        luaL_checkstring(L, 2);
-    remove_header(r, name);
-    if (lua_istable(L, 2)) {
-        int n = (int)lua_objlen(L, 2);
-        for (int i = 1; i <= n; i++) {
-            lua_rawgeti(L, 2, i);
-            add_header(r, name, vm_slice(L, -1));
-            lua_pop(L, 1);
-        }
-    } else if (!lua_isnoneornil(L, 2)) {
-        add_header(r, name, vm_slice(L, 2));
-    }
-    return 0;
-}
-
-static int f_clear_header(lua_State *L)
-{
-    remove_header(api_request(L), vm_check_slice(L, 1));
-    return 0;
-}
-
 static void push_decoded(lua_State *L, struct slice s)
 {
+    if (slice_find(s, '%') == s.len && slice_find(s, '+') == s.len) {
+        vm_push(L, s);
+        return;
+    }
     struct buf out = { 0 };
     text_unescape_uri(&out, s, true);
     vm_push(L, buf_slice(&out));
     buf_free(&out);
 }
 
-/* Pushes the table of "a=1&b&a=2": strings, true where there is no '=',
- * tables for names that come again. */
-static int push_args(lua_State *L, struct slice text, int max)
+/* Fills the table at the top with "a=1&b&a=2": strings, true where there is
+ * no '=', tables for names that come again. */
+static int collect_args(lua_State *L, const struct request *r,
+                        struct slice text, unsigned max)
 {
     struct slice name, value;
-    int count = 0;
-    lua_newtable(L);
+    unsigned count = 0;
     int t = lua_gettop(L);
     while (text_query_next(&text, &name, &value)) {
-        if (max > 0 && ++count > max) {
+        if (max && ++count > max) {
+            collect_warn(r, "lua hit query args limit %u", max);
             lua_pushliteral(L, "truncated");
             return 2;
         }
@@ -241,21 +145,42 @@ static int push_args(lua_State *L, struct slice text, int max)
             push_decoded(L, value);
         else
             lua_pushboolean(L, true);
-        put_again(L, t);
+        collect_put(L, t);
     }
     return 1;
 }
 
+/* ngx.req.get_uri_args(max = 100, table): the table is emptied and filled. */
 static int f_get_uri_args(lua_State *L)
 {
-    int max = (int)luaL_optinteger(L, 1, ARGS_MAX);
-    return push_args(L, api_request(L)->args, max);
+    struct request *r = api_request(L);
+    unsigned max = collect_max(L, 1);
+    lua_settop(L, 2);
+    if (!lua_istable(L, 2)) {
+        lua_newtable(L);
+        return collect_args(L, r, r->args, max);
+    }
+    for (lua_pushnil(L); lua_next(L, 2); lua_pushnil(L)) {
+        lua_pop(L, 1);
+        lua_pushnil(L);
+        lua_rawset(L, 2);
+    }
+    return collect_args(L, r, r->args, max);
 }
 
 static int f_get_post_args(lua_State *L)
 {
-    int max = (int)luaL_optinteger(L, 1, ARGS_MAX);
-    return push_args(L, api_request(L)->body, max);
+    if (lua_gettop(L) > 1)
+        return luaL_error(L, "expecting 0 or 1 arguments but seen %d",
+                          lua_gettop(L));
+    struct request *r = api_request(L);
+    if (!r->body_read)
+        return luaL_error(L, "no request body found; maybe you should turn on "
+                             "lua_need_request_body?");
+    lua_settop(L, 1);
+    unsigned max = collect_max(L, 1);
+    lua_newtable(L);
+    return collect_args(L, r, r->body, max);
 }
 
 /* ngx.req.set_uri(uri, jump = false): with jump the search for a location
@@ -305,9 +230,6 @@ void ngx_req_open(struct vm *vm, lua_State *L)
                                       { "raw_header", f_raw_header },
                                       { "start_time", f_start_time },
                                       { "is_internal", f_is_internal },
-                                      { "get_headers", f_get_headers },
-                                      { "set_header", f_set_header },
-                                      { "clear_header", f_clear_header },
                                       { "get_uri_args", f_get_uri_args },
                                       { "get_query_args", f_get_uri_args },
                                       { "get_post_args", f_get_post_args },
@@ -316,9 +238,6 @@ void ngx_req_open(struct vm *vm, lua_State *L)
                                       { NULL, NULL } };
     lua_newtable(L);
     vm_register(vm, L, funcs);
+    ngx_req_header_open(vm, L);
     lua_setfield(L, -2, "req");
-    lua_createtable(L, 0, 1);
-    vm_push_function(vm, L, f_find_header);
-    lua_setfield(L, -2, "__index");
-    lua_setfield(L, LUA_REGISTRYINDEX, "latchkey.headers");
 }

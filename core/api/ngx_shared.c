@@ -298,6 +298,78 @@ static int f_expire(lua_State *L)
     return 1;
 }
 
+/* ---- lists -------------------------------------------------------------- */
+
+static int push(lua_State *L, bool front)
+{
+    struct slice key;
+    size_t length;
+    struct shdict_value v = { .flags = 0 };
+    struct shdict *dict = check_dict(L);
+    lua_settop(L, 3);
+    const char *fault = take_key(L, &key);
+    if (!fault && (!take_value(L, 3, &v) ||
+                   (v.type != SHDICT_STRING && v.type != SHDICT_NUMBER)))
+        fault = "bad value type";
+    if (!fault && shdict_push(dict, key, &v, front, &length) != OK)
+        fault = err_text();
+    if (fault)
+        return vm_fail(L, fault);
+    lua_pushnumber(L, (lua_Number)length);
+    return 1;
+}
+
+/* dict:lpush(key, value): the new length. */
+static int f_lpush(lua_State *L)
+{
+    return push(L, true);
+}
+
+static int f_rpush(lua_State *L)
+{
+    return push(L, false);
+}
+
+static int pop(lua_State *L, bool front)
+{
+    struct slice key;
+    struct shdict_value v = { .type = SHDICT_NIL };
+    struct shdict *dict = check_dict(L);
+    const char *fault = take_key(L, &key);
+    if (fault)
+        return vm_fail(L, fault);
+    enum err e = shdict_pop(dict, key, front, &v, &value_text);
+    if (e != OK && e != ERR_NOT_FOUND)
+        return vm_fail(L, err_text());
+    push_value(L, &v);
+    spare_memory();
+    return 1;
+}
+
+static int f_lpop(lua_State *L)
+{
+    return pop(L, true);
+}
+
+static int f_rpop(lua_State *L)
+{
+    return pop(L, false);
+}
+
+static int f_llen(lua_State *L)
+{
+    struct slice key;
+    size_t length;
+    struct shdict *dict = check_dict(L);
+    const char *fault = take_key(L, &key);
+    if (!fault && shdict_length(dict, key, &length) != OK)
+        fault = err_text();
+    if (fault)
+        return vm_fail(L, fault);
+    lua_pushnumber(L, (lua_Number)length);
+    return 1;
+}
+
 /* ---- the whole dictionary ----------------------------------------------- */
 
 static size_t check_max(lua_State *L, lua_Integer otherwise)
@@ -379,6 +451,11 @@ static const luaL_Reg methods[] = { { "get", f_get },
                                     { "delete", f_delete },
                                     { "incr", f_incr },
                                     { "expire", f_expire },
+                                    { "lpush", f_lpush },
+                                    { "rpush", f_rpush },
+                                    { "lpop", f_lpop },
+                                    { "rpop", f_rpop },
+                                    { "llen", f_llen },
                                     { "get_keys", f_get_keys },
                                     { "flush_all", f_flush_all },
                                     { "flush_expired", f_flush_expired },

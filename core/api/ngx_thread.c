@@ -79,7 +79,8 @@ static void on_awaited(struct task *child, bool ok)
     task_resume(parent, take_results(child, parent->co));
 }
 
-/* ngx.thread.spawn(f, ...): runs f until it waits or ends. */
+/* ngx.thread.spawn(f, ...): runs f until it waits or ends.  Then whoever was
+ * about to go on before us does, as in nginx's queue of threads. */
 static int f_spawn(lua_State *L)
 {
     luaL_argcheck(L, lua_isfunction(L, 1) && !lua_iscfunction(L, 1), 1,
@@ -92,8 +93,18 @@ static int f_spawn(lua_State *L)
     child->user = L;
     child->on_done = on_ended;
     lua_rawgeti(L, LUA_REGISTRYINDEX, child->ref);
+    bool behind = task_is_behind(t);
+    if (behind) {
+        lua_pushvalue(L, -1);
+        task_queue(t, luaL_ref(L, LUA_REGISTRYINDEX));
+    }
     task_start(child);
-    return task_root(t)->unwinding ? task_unwind(t) : 1;
+    if (task_root(t)->unwinding) {
+        if (behind)
+            task_leave_queue(t);
+        return task_unwind(t);
+    }
+    return behind ? task_wait_turn(t) : 1;
 }
 
 void ngx_thread_launch(struct task *t, lua_State *L)
@@ -117,13 +128,13 @@ static struct task *find_child(struct task *t, lua_State *L, int index)
     return c;
 }
 
-/* Where find_child found none: is it somebody else's? */
-static bool lives_elsewhere(struct vm *vm, lua_State *co)
+/* Where find_child found none: whose is it? */
+static const struct task *find_anywhere(struct vm *vm, lua_State *co)
 {
-    struct task *t = vm->tasks;
+    const struct task *t = vm->tasks;
     while (t && t->co != co)
         t = t->next;
-    return t != NULL;
+    return t;
 }
 
 enum fate { MINE, ANOTHERS, ENDED, NO_THREAD };
@@ -134,7 +145,10 @@ static enum fate judge(lua_State *L, int index, const struct task *child)
         return child->user == L ? MINE : ANOTHERS;
     if (!task_owns(vm_of(L), L, index))
         return NO_THREAD;
-    return lives_elsewhere(vm_of(L), lua_tothread(L, index)) ? ANOTHERS : ENDED;
+    const struct task *t = find_anywhere(vm_of(L), lua_tothread(L, index));
+    if (t && !t->parent)
+        return NO_THREAD; /* a request's own, or a timer's */
+    return t ? ANOTHERS : ENDED;
 }
 
 /* ngx.thread.wait(thread, ...): the first of them that has ended. */

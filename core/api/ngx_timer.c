@@ -8,8 +8,6 @@
 #include "vm/traceback.h"
 #include <stdlib.h>
 
-enum { PENDING_MAX = 1024, RUNNING_MAX = 256 };
-
 struct api_timer {
     uv_timer_t uv;
     struct api *api;
@@ -38,10 +36,18 @@ static void drop(struct api_timer *timer)
         vm_release(api->vm);
 }
 
+/* A line for whoever debugs, in nginx's words. */
+static void note(const char *words)
+{
+    if (log_enabled(LOG_DEBUG))
+        log_write(LOG_DEBUG, "%s", words);
+}
+
 static void on_done(struct task *t, bool ok)
 {
     struct api *api = t->vm->host;
     api->timers_running--;
+    note("http lua close fake http connection");
     if (ok)
         return;
     const char *why = lua_tostring(t->co, -1);
@@ -57,9 +63,9 @@ static void fire(struct api_timer *timer, bool premature)
 {
     struct api *api = timer->api;
     lua_State *L = api->vm->L;
-    if (api->timers_running >= RUNNING_MAX) {
-        log_write(LOG_ALERT, "%d lua_max_running_timers are not enough",
-                  RUNNING_MAX);
+    if (api->timers_running >= api->conf->lua_max_running_timers) {
+        log_write(LOG_ALERT, "%u lua_max_running_timers are not enough",
+                  api->conf->lua_max_running_timers);
         return;
     }
     lua_rawgeti(L, LUA_REGISTRYINDEX, timer->ref);
@@ -88,6 +94,7 @@ static void on_timer(uv_timer_t *uv)
     vm_hold(timer->api->vm);
     struct vm *vm = timer->api->vm;
     bool once = !timer->repeat;
+    note("lua ngx.timer expired");
     fire(timer, false);
     if (once)
         drop(timer);
@@ -139,7 +146,7 @@ static int start(lua_State *L, bool repeat)
     struct api *api = api_of(L);
     if (api->timers_retired && (delay > 0 || repeat))
         return vm_fail(L, "process exiting");
-    if (api->timers_pending >= PENDING_MAX)
+    if (api->timers_pending >= api->conf->lua_max_pending_timers)
         return vm_fail(L, "too many pending timers");
     int ref = keep_call(L);
     struct api_timer *timer = calloc(1, sizeof *timer);

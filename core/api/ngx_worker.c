@@ -63,6 +63,33 @@ static int f_exiting(lua_State *L)
     return 1;
 }
 
+/* ---- require "ngx.process" ---------------------------------------------- */
+
+static int f_type(lua_State *L)
+{
+    const struct api *api = api_of(L);
+    lua_pushstring(L, api->worker->process->console ? "single"
+                      : api->conf->master_process   ? "worker"
+                                                    : "single");
+    return 1;
+}
+
+/* Workers are threads: none of them has more rights than another. */
+static int f_privileged_agent(lua_State *L)
+{
+    return vm_fail(L, "workers are threads of one process");
+}
+
+static void open_process(struct vm *vm)
+{
+    static const luaL_Reg funcs[] = { { "type", f_type },
+                                      { "get_master_pid", f_pid },
+                                      { "enable_privileged_agent",
+                                        f_privileged_agent },
+                                      { NULL, NULL } };
+    api_preload(vm, "ngx.process", funcs);
+}
+
 static int f_prefix(lua_State *L)
 {
     lua_pushstring(L, api_of(L)->conf->prefix);
@@ -109,4 +136,5 @@ void ngx_worker_open(struct vm *vm, lua_State *L)
     vm_push_function(vm, L, f_get_phase);
     lua_setfield(L, -2, "get_phase");
     open_config(vm, L);
+    open_process(vm);
 }

@@ -3,7 +3,7 @@
  * What scripts output collects in r->output.  It leaves in one piece when the
  * request ends, which is the cheap way, or piece by piece: where a script
  * flushes, or waits while there is much of it. */
-#include "api/request.h"
+#include "api/conditional.h"
 #include "base/version.h"
 #include <stdlib.h>
 #include <unistd.h>
@@ -39,7 +39,8 @@ void output_type(struct request *r)
     const struct conf_location *at = r->location;
     bool by_code = at->code[CONF_CONTENT] && r->status == 200;
     if ((r->output.len || r->fd > 0 || r->headers_sent || by_code) &&
-        at->lua_use_default_type && !request_out_header(r, type).data)
+        at->lua_use_default_type && !r->type_set &&
+        !request_out_header(r, type).data)
         request_set_header(r, type, at->default_type, false);
 }
 
@@ -85,15 +86,31 @@ static bool filter_head(struct request *r, const struct conf_code *code)
     return status >= 0 && !request_drops(status);
 }
 
+/* The client's conditions may leave nothing of an answer to send; false: the
+ * rest of it is not wanted. */
+static bool apply_conditions(struct request *r)
+{
+    int status = conditional_status(r);
+    if (!status)
+        return true;
+    r->status = status;
+    request_set_header(r, SLICE("Content-Length"), SLICE_NONE, true);
+    errorpage_fill(r, status);
+    r->eof = status >= 400;
+    return !r->eof;
+}
+
 bool output_begin(struct request *r)
 {
     const struct conf_code *code = r->location->code[CONF_HEADER_FILTER];
     if (!r->status)
         r->status = r->error_status ? r->error_status : 200;
+    bool wanted = r->status != 200 || !r->out_count || r->parent ||
+                  r->headers_sent || apply_conditions(r);
     if (code && !r->head_filtered && !filter_head(r, code))
         r->failed = true;
     r->headers_sent = true;
-    return !r->failed && !r->overruled;
+    return !r->failed && !r->overruled && wanted;
 }
 
 bool output_filter(struct request *r, bool last)

@@ -35,6 +35,7 @@ struct request {
     unsigned out_count, out_cap;
     struct buf output;
     size_t filtered;    /* so much of it has been through the filter */
+    bool type_set;      /* a script set or cleared Content-Type */
     bool headers_sent;  /* output has begun: status and headers are fixed */
     bool head_filtered; /* header_filter_by_lua has seen them */
     bool eof;           /* ngx.eof: the answer is whole */

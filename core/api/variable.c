@@ -307,7 +307,18 @@ static bool get_http(struct request *r, struct slice rest, struct buf *out)
 static bool get_sent_http(struct request *r, struct slice rest, struct buf *out)
 {
     char text[128];
-    return add(out, request_out_header(r, header_name(rest, text)));
+    struct slice name = header_name(rest, text);
+    bool lists = slice_eq_nocase(name, SLICE("Cache-Control")) ||
+                 slice_eq_nocase(name, SLICE("Link"));
+    if (!lists)
+        return add(out, request_out_header(r, name));
+    unsigned n = 0;
+    for (unsigned i = 0; i < r->out_count; i++)
+        if (slice_eq_nocase(r->out[i].name, name)) {
+            add(out, n++ ? SLICE("; ") : SLICE(""));
+            add(out, r->out[i].value);
+        }
+    return n;
 }
 
 static bool get_arg(struct request *r, struct slice rest, struct buf *out)

@@ -11,14 +11,16 @@ struct regex {
     pcre2_code *code;
     uint32_t groups, names, name_size;
     PCRE2_SPTR name_table;
-    bool jit;
+    bool jit, fast; /* fast: there is nothing to check before a match */
 };
 
 /* The match block grows with the largest pattern that its thread has met,
  * and goes with the thread. */
 struct scratch {
     pcre2_match_data *data;
-    uint32_t pairs;
+    pcre2_match_context *context;
+    pcre2_jit_stack *stack; /* NULL: PCRE2's own, 32 KB */
+    uint32_t pairs, limit;
 };
 
 static pthread_key_t scratch_key;
@@ -28,6 +30,8 @@ static void scratch_free(void *p)
 {
     struct scratch *s = p;
     pcre2_match_data_free(s->data);
+    pcre2_match_context_free(s->context);
+    pcre2_jit_stack_free(s->stack);
     free(s);
 }
 
@@ -45,39 +49,57 @@ static struct scratch *scratch_get(void)
         return s;
     if (!(s = calloc(1, sizeof *s)))
         return NULL;
-    if (pthread_setspecific(scratch_key, s)) {
-        free(s);
+    s->context = pcre2_match_context_create(NULL);
+    if (!s->context || pthread_setspecific(scratch_key, s)) {
+        scratch_free(s);
         return NULL;
     }
     return s;
 }
 
-static pcre2_match_data *match_data(uint32_t pairs)
+/* The thread's scratch, with room for so many pairs. */
+static struct scratch *scratch_for(uint32_t pairs)
 {
     struct scratch *s = scratch_get();
-    if (!s)
-        return NULL;
-    if (s->pairs < pairs) {
-        pcre2_match_data_free(s->data);
-        s->data = pcre2_match_data_create(pairs, NULL);
-        s->pairs = s->data ? pairs : 0;
-    }
-    return s->data;
+    if (!s || s->pairs >= pairs)
+        return s;
+    pcre2_match_data_free(s->data);
+    s->data = pcre2_match_data_create(pairs, NULL);
+    s->pairs = s->data ? pairs : 0;
+    return s->data ? s : NULL;
+}
+
+static uint32_t default_limit(void)
+{
+    uint32_t limit = 0;
+    pcre2_config(PCRE2_CONFIG_MATCHLIMIT, &limit);
+    return limit;
+}
+
+static void set_limit(struct scratch *s, uint32_t limit)
+{
+    if (s->limit == limit)
+        return;
+    s->limit = limit;
+    pcre2_set_match_limit(s->context, limit ? limit : default_limit());
 }
 
 static void read_facts(struct regex *re)
 {
     size_t jit_size = 0;
+    uint32_t options = 0;
     pcre2_pattern_info(re->code, PCRE2_INFO_CAPTURECOUNT, &re->groups);
     pcre2_pattern_info(re->code, PCRE2_INFO_NAMECOUNT, &re->names);
     pcre2_pattern_info(re->code, PCRE2_INFO_NAMEENTRYSIZE, &re->name_size);
     pcre2_pattern_info(re->code, PCRE2_INFO_NAMETABLE, &re->name_table);
     pcre2_pattern_info(re->code, PCRE2_INFO_JITSIZE, &jit_size);
     re->jit = jit_size > 0;
+    pcre2_pattern_info(re->code, PCRE2_INFO_ALLOPTIONS, &options);
+    re->fast = re->jit && !(options & PCRE2_UTF);
 }
 
-enum err regex_compile(struct regex **out, struct slice pattern,
-                       uint32_t options, size_t *offset)
+enum err regex_compile_plain(struct regex **out, struct slice pattern,
+                             uint32_t options, size_t *offset)
 {
     int code;
     PCRE2_SIZE at = 0;
@@ -92,34 +114,98 @@ enum err regex_compile(struct regex **out, struct slice pattern,
         free(re);
         return err_set(ERR_INVALID, "%s", regex_reason(code));
     }
-    pcre2_jit_compile(re->code, PCRE2_JIT_COMPLETE); /* else: interpreted */
     read_facts(re);
     *out = re;
     return OK;
 }
 
-static void copy_pairs(pcre2_match_data *data, unsigned found, unsigned have,
-                       size_t *ovector, unsigned room)
+enum err regex_compile(struct regex **out, struct slice pattern,
+                       uint32_t options, size_t *offset)
 {
-    const PCRE2_SIZE *from = pcre2_get_ovector_pointer(data);
-    for (unsigned i = 0; i < room && i < have; i++) {
-        ovector[2 * i] = i < found ? from[2 * i] : REGEX_UNSET;
-        ovector[2 * i + 1] = i < found ? from[2 * i + 1] : REGEX_UNSET;
-    }
+    enum err e = regex_compile_plain(out, pattern, options, offset);
+    if (e != OK)
+        return e;
+    pcre2_jit_compile((*out)->code, PCRE2_JIT_COMPLETE); /* else: slower */
+    read_facts(*out);
+    return OK;
+}
+
+static int search_dfa(const struct regex *re, struct slice subject,
+                      size_t start, uint32_t options, struct scratch *s)
+{
+    int space[100]; /* as much as lua-nginx-module gives it */
+    int found =
+        pcre2_dfa_match(re->code, (PCRE2_SPTR)subject.data, subject.len, start,
+                        options, s->data, s->context, space, 100);
+    return found >= 0 ? 1 : found; /* the longest; shorter ones follow it */
+}
+
+int regex_search(const struct regex *re, struct slice subject, size_t start,
+                 const struct regex_how *how, const size_t **pairs)
+{
+    struct scratch *s = scratch_for(re->groups + 1);
+    if (!s)
+        return PCRE2_ERROR_NOMEMORY;
+    if (!subject.data)
+        subject.data = "";
+    set_limit(s, how->limit);
+    *pairs = pcre2_get_ovector_pointer(s->data);
+    if (how->dfa)
+        return search_dfa(re, subject, start, how->options, s);
+    if (re->fast && !how->options && start <= subject.len)
+        return pcre2_jit_match(re->code, (PCRE2_SPTR)subject.data, subject.len,
+                               start, 0, s->data, s->context);
+    return pcre2_match(re->code, (PCRE2_SPTR)subject.data, subject.len, start,
+                       how->options, s->data, s->context);
 }
 
 int regex_match(const struct regex *re, struct slice subject, size_t start,
                 uint32_t options, size_t *ovector, unsigned pairs)
 {
-    pcre2_match_data *data = match_data(re->groups + 1);
-    if (!data)
-        return PCRE2_ERROR_NOMEMORY;
-    int found =
-        pcre2_match(re->code, (PCRE2_SPTR)(subject.data ? subject.data : ""),
-                    subject.len, start, options, data, NULL);
-    if (found > 0)
-        copy_pairs(data, (unsigned)found, re->groups + 1, ovector, pairs);
+    const size_t *from;
+    const struct regex_how how = { .options = options };
+    int found = regex_search(re, subject, start, &how, &from);
+    for (unsigned i = 0; found > 0 && i < pairs && i <= re->groups; i++) {
+        bool took_part = i < (unsigned)found;
+        ovector[2 * i] = took_part ? from[2 * i] : REGEX_UNSET;
+        ovector[2 * i + 1] = took_part ? from[2 * i + 1] : REGEX_UNSET;
+    }
     return found;
+}
+
+int regex_classic_code(int code)
+{
+    static const struct {
+        int code, classic; /* pcre.h of PCRE 8.45 */
+    } codes[] = {
+        { PCRE2_ERROR_MATCHLIMIT, -8 },   { PCRE2_ERROR_BADUTFOFFSET, -11 },
+        { PCRE2_ERROR_BADOFFSET, -24 },   { PCRE2_ERROR_DEPTHLIMIT, -21 },
+        { PCRE2_ERROR_HEAPLIMIT, -21 },   { PCRE2_ERROR_JIT_STACKLIMIT, -27 },
+        { PCRE2_ERROR_NOMEMORY, -6 },     { PCRE2_ERROR_DFA_UITEM, -16 },
+        { PCRE2_ERROR_DFA_UCOND, -17 },   { PCRE2_ERROR_DFA_WSSIZE, -19 },
+        { PCRE2_ERROR_DFA_RECURSE, -20 }, { PCRE2_ERROR_RECURSELOOP, -26 },
+        { PCRE2_ERROR_INTERNAL, -14 },
+    };
+    for (size_t i = 0; i < sizeof codes / sizeof *codes; i++)
+        if (codes[i].code == code)
+            return codes[i].classic;
+    bool utf8 = code <= PCRE2_ERROR_UTF8_ERR1 && code >= PCRE2_ERROR_UTF8_ERR21;
+    return utf8 ? -10 : code;
+}
+
+enum err regex_jit_stack(size_t bytes)
+{
+    enum { LEAST = 32 * 1024 };
+    struct scratch *s = scratch_get();
+    pcre2_jit_stack *stack =
+        s ? pcre2_jit_stack_create(LEAST, bytes < LEAST ? LEAST : bytes, NULL)
+          : NULL;
+    if (!stack)
+        return err_set(ERR_NOMEM, "pcre jit stack allocation failed");
+    pcre2_jit_stack_free(s->stack);
+    s->stack = stack;
+    pcre2_jit_stack_assign(s->context, NULL, stack);
+    return OK;
 }
 
 const char *regex_reason(int code)

@@ -33,6 +33,27 @@ int regex_match(const struct regex *re, struct slice subject, size_t start,
 /* PCRE2's words for a negative code; the text is the calling thread's. */
 const char *regex_reason(int code);
 
+/* As regex_compile, without the JIT: for a pattern that is used once. */
+enum err regex_compile_plain(struct regex **out, struct slice pattern,
+                             uint32_t options, size_t *offset);
+
+struct regex_how {
+    uint32_t options; /* of pcre2_match */
+    uint32_t limit;   /* of steps, 0: PCRE2's own */
+    bool dfa;         /* the longest match, without groups */
+};
+
+/* As regex_match, but *pairs points to offsets of the thread's own, as many
+ * as the result says, until its next match. */
+int regex_search(const struct regex *re, struct slice subject, size_t start,
+                 const struct regex_how *how, const size_t **pairs);
+
+/* The number that PCRE (before PCRE2) gave a fault: scripts know those. */
+int regex_classic_code(int code);
+
+/* How much the calling thread's JIT may stack up.  ERR_NOMEM. */
+enum err regex_jit_stack(size_t bytes);
+
 /* How many capture groups the pattern has. */
 unsigned regex_groups(const struct regex *re);
 

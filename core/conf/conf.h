@@ -232,6 +232,7 @@ struct conf_location {
     struct conf_op *ops;                 /* not inherited */
     struct conf_code *code[CONF_PHASES]; /* content is not inherited */
     bool lua_code_cache, lua_need_request_body, lua_http10_buffering;
+    bool lua_transform_underscores_in_response_headers;
     bool lua_check_client_abort, lua_use_default_type, log_subrequest;
     struct conf_error_page *error_pages;
     uint64_t postpone_output; /* less than this waits for more, or a flush */
@@ -369,6 +370,9 @@ struct conf {
     struct slice lua_package_cpath; /* $prefix is already replaced */
     struct conf_shared_dict *shared_dicts;
     bool uncached; /* lua_code_cache is off somewhere */
+    unsigned lua_regex_cache_max_entries;
+    unsigned lua_regex_match_limit; /* 0: PCRE2's own */
+    unsigned lua_max_pending_timers, lua_max_running_timers;
     struct conf_code *init, *init_worker, *exit_worker;
 
     bool latchkey;      /* a directive of our own is in it; without one there

@@ -24,6 +24,7 @@ struct http_header {
 struct http_limits {     /* of a listening address */
     size_t header_line;  /* longest request or header line, bytes */
     size_t header_total; /* all of them */
+    size_t header_notes; /* memory for what is noted of each, besides */
     unsigned connections;
     uint64_t header_msec, body_msec, send_msec; /* 0: no limit */
 };

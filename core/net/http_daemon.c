@@ -112,7 +112,7 @@ enum err http_server_new(struct http_server **out, uv_loop_t *loop,
 static struct MHD_Daemon *start_daemon(struct http_listen *l, int fd)
 {
     const struct http_limits *limits = &l->limits;
-    size_t memory = limits->header_total + limits->header_total / 4;
+    size_t memory = limits->header_total + limits->header_notes;
     return MHD_start_daemon(
         MHD_USE_EPOLL | MHD_ALLOW_SUSPEND_RESUME, 0, NULL, NULL, http_on_access,
         l, MHD_OPTION_LISTEN_SOCKET, fd, MHD_OPTION_CONNECTION_LIMIT,

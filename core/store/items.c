@@ -13,14 +13,19 @@ enum {
 _Static_assert(sizeof(struct item) + 3 * sizeof(void *) <= ITEM_CHARGE,
                "the node, malloc's word, two bucket slots");
 
-static size_t charge(size_t key_len, size_t value_len)
+size_t items_charge(size_t size, size_t least)
 {
-    size_t size = ITEM_CHARGE + key_len + value_len, class = CHARGE_MIN;
+    size_t class = least;
     if (size > ITEM_PAGE / 2)
         return (size + ITEM_PAGE - 1) / ITEM_PAGE * ITEM_PAGE;
     while (class < size)
         class *= 2;
     return class;
+}
+
+static size_t charge(size_t key_len, size_t value_len)
+{
+    return items_charge(ITEM_CHARGE + key_len + value_len, CHARGE_MIN);
 }
 
 static void unlink_item(struct item *it)
@@ -71,6 +76,7 @@ void items_drop(struct items *s, struct item *it)
         at = &(*at)->chain;
     *at = it->chain;
     unlink_item(it);
+    items_drop_list(s, it);
     s->used -= charge(it->key_len, it->value_len);
     free(it);
 }
@@ -93,6 +99,15 @@ static bool make_room(struct items *s, size_t size, bool safe, bool *forcible)
     }
 }
 
+bool items_take(struct items *s, size_t size)
+{
+    bool forcible = false;
+    if (!make_room(s, size, true, &forcible))
+        return false;
+    s->used += size;
+    return true;
+}
+
 struct slice items_bytes(const struct shdict_value *v)
 {
     switch (v->type) {
@@ -103,6 +118,7 @@ struct slice items_bytes(const struct shdict_value *v)
     case SHDICT_BOOLEAN:
         return SLICE_OF(&v->boolean, sizeof v->boolean);
     case SHDICT_NIL:
+    case SHDICT_LIST:
         break;
     }
     return SLICE_NONE;
@@ -129,6 +145,7 @@ enum err items_insert(struct items *s, struct slice key, uint32_t hash,
         it = malloc(sizeof *it + key.len + bytes.len);
     if (!it)
         return err_set(ERR_NOMEM, "no memory");
+    it->list = NULL;
     it->chain = s->buckets[hash & s->mask];
     s->buckets[hash & s->mask] = it;
     it->hash = hash;

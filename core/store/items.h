@@ -17,10 +17,13 @@ struct link {
     struct link *newer, *older;
 };
 
+struct items_list;
+
 struct item {
-    struct link link;   /* in items->lru */
-    struct item *chain; /* in its bucket */
-    uint64_t expires;   /* clock_ticks, 0: never */
+    struct link link;        /* in items->lru */
+    struct item *chain;      /* in its bucket */
+    struct items_list *list; /* SHDICT_LIST: what is in it, else NULL */
+    uint64_t expires;        /* clock_ticks, 0: never */
     uint32_t hash, flags, value_len;
     uint16_t key_len;
     uint8_t type; /* enum shdict_type */
@@ -55,6 +58,24 @@ void items_fill(struct item *it, const struct shdict_value *v, uint64_t ttl);
 enum err items_insert(struct items *s, struct slice key, uint32_t hash,
                       const struct shdict_value *v, uint64_t ttl, bool safe,
                       bool *forcible);
+
+/* What nginx's slab takes for size bytes. */
+size_t items_charge(size_t size, size_t least);
+
+/* Evicts a few expired items until size bytes fit, and charges them.  False:
+ * they do not. */
+bool items_take(struct items *s, size_t size);
+
+/* Of an item of type SHDICT_LIST (items_list.c).  False: no memory. */
+bool items_push(struct items *s, struct item *it, const struct shdict_value *v,
+                bool front);
+
+/* The list's first or last value, whose string lies in text; the list must
+ * not be empty.  False: no memory for that. */
+bool items_pop(struct items *s, struct item *it, bool front,
+               struct shdict_value *out, struct buf *text);
+size_t items_length(const struct item *it);
+void items_drop_list(struct items *s, struct item *it);
 
 /* Walks from the oldest to the newest: `for (it = items_oldest(s); it; it =
  * items_newer(s, it))`. */

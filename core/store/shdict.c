@@ -45,7 +45,7 @@ static enum err put(struct shdict *d, unsigned how, struct slice key,
         return err_set(ERR_CONFLICT, "exists");
     if ((how & SHDICT_REPLACE) && !there)
         return absent();
-    if (it && v->type && it->value_len == items_bytes(v).len) {
+    if (it && v->type && !it->list && it->value_len == items_bytes(v).len) {
         items_fill(it, v, ttl);
         items_touch(&d->items, it);
         return OK;
@@ -88,10 +88,12 @@ static double number_of(const struct item *it)
     return number;
 }
 
-static void read_value(const struct item *it, struct shdict_value *out,
-                       struct buf *text)
+static enum err read_value(const struct item *it, struct shdict_value *out,
+                           struct buf *text)
 {
     struct slice bytes = item_value(it);
+    if (it->type == SHDICT_LIST)
+        return err_set(ERR_INVALID, "value is a list");
     out->type = it->type;
     out->flags = it->flags;
     buf_clear(text);
@@ -103,6 +105,7 @@ static void read_value(const struct item *it, struct shdict_value *out,
         buf_add(text, bytes);
     if (it->type == SHDICT_STRING)
         out->string = buf_slice(text);
+    return buf_ok(text) ? OK : err_set(ERR_NOMEM, "no memory");
 }
 
 enum err shdict_get_stale(struct shdict *d, struct slice key,
@@ -118,13 +121,12 @@ enum err shdict_get_stale(struct shdict *d, struct slice key,
     if (it) {
         *stale = item_expired(it, clock_ticks());
         items_touch(&d->items, it);
-        read_value(it, out, text);
-        e = buf_ok(text) ? OK : ERR_NOMEM;
+        e = read_value(it, out, text);
     } else {
         e = ERR_NOT_FOUND;
     }
     pthread_mutex_unlock(&d->lock);
-    return e == ERR_NOMEM ? err_set(e, "no memory") : e;
+    return e;
 }
 
 enum err shdict_get(struct shdict *d, struct slice key,
@@ -169,6 +171,91 @@ enum err shdict_incr(struct shdict *d, struct slice key, double delta,
     pthread_mutex_unlock(&d->lock);
     return e;
 }
+
+/* ---- lists -------------------------------------------------------------- */
+
+/* The valid list of key; NULL with OK: there is none. */
+static enum err find_list(struct shdict *d, struct slice key, struct item **out)
+{
+    struct item *it = *items_find(&d->items, key, table_hash(key));
+    *out = it && !item_expired(it, clock_ticks()) ? it : NULL;
+    if (*out && it->type != SHDICT_LIST)
+        return err_set(ERR_INVALID, "value not a list");
+    return OK;
+}
+
+/* shdict_push under the lock. */
+static enum err push(struct shdict *d, struct slice key,
+                     const struct shdict_value *v, bool front, size_t *length)
+{
+    struct item *it;
+    bool forcible;
+    const struct shdict_value none = { .type = SHDICT_LIST };
+    enum err e = find_list(d, key, &it);
+    bool fresh = !e && !it;
+    if (fresh)
+        e = put(d, SHDICT_SET | SHDICT_SAFE, key, &none, 0, &forcible);
+    if (e)
+        return e;
+    it = *items_find(&d->items, key, table_hash(key));
+    items_touch(&d->items, it);
+    if (items_push(&d->items, it, v, front)) {
+        *length = items_length(it);
+        return OK;
+    }
+    if (fresh)
+        items_drop(&d->items, it);
+    return err_set(ERR_NOMEM, "no memory");
+}
+
+enum err shdict_push(struct shdict *d, struct slice key,
+                     const struct shdict_value *v, bool front, size_t *length)
+{
+    enum err e = check_key(key);
+    if (e)
+        return e;
+    pthread_mutex_lock(&d->lock);
+    e = push(d, key, v, front, length);
+    pthread_mutex_unlock(&d->lock);
+    return e;
+}
+
+enum err shdict_pop(struct shdict *d, struct slice key, bool front,
+                    struct shdict_value *out, struct buf *text)
+{
+    struct item *it = NULL;
+    enum err e = check_key(key);
+    if (e)
+        return e;
+    pthread_mutex_lock(&d->lock);
+    e = find_list(d, key, &it);
+    if (it && !e) {
+        items_touch(&d->items, it);
+        if (!items_pop(&d->items, it, front, out, text))
+            e = err_set(ERR_NOMEM, "no memory");
+        if (!items_length(it))
+            items_drop(&d->items, it);
+    }
+    pthread_mutex_unlock(&d->lock);
+    return e || it ? e : ERR_NOT_FOUND;
+}
+
+enum err shdict_length(struct shdict *d, struct slice key, size_t *length)
+{
+    struct item *it = NULL;
+    enum err e = check_key(key);
+    if (e)
+        return e;
+    pthread_mutex_lock(&d->lock);
+    e = find_list(d, key, &it);
+    *length = it && !e ? items_length(it) : 0;
+    if (*length)
+        items_touch(&d->items, it);
+    pthread_mutex_unlock(&d->lock);
+    return e;
+}
+
+/* ---- times, and all items ----------------------------------------------- */
 
 enum err shdict_ttl(struct shdict *d, struct slice key, uint64_t *ttl)
 {

@@ -16,6 +16,7 @@ enum shdict_type {
     SHDICT_BOOLEAN,
     SHDICT_NUMBER,
     SHDICT_STRING,
+    SHDICT_LIST, /* its values are strings and numbers */
 };
 
 struct shdict_value {
@@ -50,7 +51,7 @@ struct slice shdict_name(const struct shdict *dict);
 
 /* out->string lies in text, which is the caller's (it is emptied first, and
  * may serve many calls).  ERR_NOT_FOUND: absent or expired, and err_text() is
- * not set; ERR_INVALID: the key; ERR_NOMEM. */
+ * not set; ERR_INVALID: the key, or a list; ERR_NOMEM. */
 enum err shdict_get(struct shdict *dict, struct slice key,
                     struct shdict_value *out, struct buf *text);
 
@@ -76,6 +77,21 @@ enum err shdict_delete(struct shdict *dict, struct slice key);
 enum err shdict_incr(struct shdict *dict, struct slice key, double delta,
                      const double *init, uint64_t ttl, double *sum,
                      bool *forcible);
+
+/* Puts a string or number at the list's front or end, and gives the new
+ * length.  A list that is absent or expired begins anew.  ERR_INVALID ("value
+ * not a list"), ERR_NOMEM: nothing that is valid is evicted for it. */
+enum err shdict_push(struct shdict *dict, struct slice key,
+                     const struct shdict_value *value, bool front,
+                     size_t *length);
+
+/* Takes the first or last value; the list goes with its last one.  As
+ * shdict_get for out and text.  ERR_NOT_FOUND, ERR_INVALID. */
+enum err shdict_pop(struct shdict *dict, struct slice key, bool front,
+                    struct shdict_value *out, struct buf *text);
+
+/* How long the list is, 0 where there is none.  ERR_INVALID. */
+enum err shdict_length(struct shdict *dict, struct slice key, size_t *length);
 
 /* Milliseconds that are left, 0: for ever.  ERR_NOT_FOUND. */
 enum err shdict_ttl(struct shdict *dict, struct slice key, uint64_t *ttl);

@@ -128,7 +128,8 @@ struct task *task_new(struct vm *vm, lua_State *L, int nargs)
     t->on_done = NULL;
     t->on_cancelled = NULL;
     t->parent = t->children = t->sibling = NULL;
-    t->running_children = 0;
+    t->running_children = t->queued = 0;
+    t->turn = LUA_NOREF;
     link_task(t);
     return t;
 }
@@ -267,14 +268,35 @@ static void finish(struct task *t)
         complete(parent);
 }
 
-static void on_ready(uv_timer_t *timer)
+static void release_turn(struct task *t)
 {
-    task_resume(timer->data, 0);
+    task_root(t)->queued--;
+    luaL_unref(t->vm->L, LUA_REGISTRYINDEX, t->turn);
+    t->turn = LUA_NOREF;
 }
 
-static void cancel_timer(struct task *t)
+void task_leave_queue(struct task *t)
 {
     uv_timer_stop(&t->timer);
+    release_turn(t);
+}
+
+static void on_turn(uv_timer_t *timer)
+{
+    struct task *t = timer->data;
+    int results = t->turn != LUA_NOREF;
+    if (results)
+        lua_rawgeti(t->co, LUA_REGISTRYINDEX, t->turn);
+    release_turn(t);
+    task_resume(t, results);
+}
+
+/* Timers that are due at the same time fire in the order of their start. */
+void task_queue(struct task *t, int ref)
+{
+    t->turn = ref;
+    task_root(t)->queued++;
+    uv_timer_start(&t->timer, on_turn, 0, 0);
 }
 
 /* A script's own coroutine.yield() in the task's coroutine: let others run,
@@ -284,8 +306,8 @@ static void yield_to_loop(struct task *t)
     lua_settop(t->co, 0);
     stop_operation(t);
     t->state = TASK_WAITING;
-    t->cancel = cancel_timer;
-    uv_timer_start(&t->timer, on_ready, 0, 0);
+    t->cancel = task_leave_queue;
+    task_queue(t, LUA_NOREF);
 }
 
 static bool is_wait(lua_State *co)
@@ -372,15 +394,18 @@ int task_wait(struct task *t, void (*cancel)(struct task *), void *op)
     return lua_yield(t->caller, 1);
 }
 
+bool task_is_behind(struct task *t)
+{
+    return task_root(t)->queued || is_nested(t);
+}
+
+int task_wait_turn(struct task *t)
+{
+    return task_wait(t, task_leave_queue, NULL);
+}
+
 int task_unwind(struct task *t)
 {
     t->unwinding = true;
     return task_wait(t, NULL, NULL);
-}
-
-int task_sleep(struct task *t, uint64_t msec)
-{
-    uv_update_time(t->vm->loop);
-    uv_timer_start(&t->timer, on_ready, msec, 0);
-    return task_wait(t, cancel_timer, NULL);
 }

@@ -28,6 +28,8 @@ struct task {
     struct task *parent; /* of a light thread */
     struct task *children, *sibling; /* light threads, ended or not */
     unsigned running_children;
+    unsigned queued; /* of a root: its tasks that are about to go on */
+    int turn;        /* in the registry: what a queued task goes on with */
     struct task *next, **prev; /* in vm->tasks, or in vm->idle */
     void *owner;               /* the root's: its struct request */
     void *user;                /* of whoever set on_done */
@@ -67,8 +69,19 @@ int task_wait(struct task *t, void (*cancel)(struct task *), void *op);
  * more of the script runs, and the root's on_done sees ok. */
 int task_unwind(struct task *t);
 
-/* Waits for msec milliseconds and resumes with no values. */
-int task_sleep(struct task *t, uint64_t msec);
+/* Whether other tasks of its root come before t where t starts one: they are
+ * queued, or it runs inside a task that has just started it. */
+bool task_is_behind(struct task *t);
+
+/* Queues t behind them.  When its turn comes it goes on with the value that
+ * ref holds in the registry (LUA_NOREF: none), which is released. */
+void task_queue(struct task *t, int ref);
+
+/* `return task_wait_turn(t);` -- after task_queue. */
+int task_wait_turn(struct task *t);
+
+/* Out of the queue again. */
+void task_leave_queue(struct task *t);
 
 /* Stops the pending operation and drops t and its children; on_done is not
  * called.  Not while t itself runs. */

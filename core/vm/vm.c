@@ -9,8 +9,9 @@
  * that never waits behaves as before, also where C is in between.
  *
  * marks[co] is set for what a script must not resume: true for a task's own
- * coroutine and for a user's that waits inside a task, or the status word of
- * a light thread that has ended (task_mark).
+ * coroutine and for a user's that waits inside a task, or a status word: that
+ * of a light thread that has ended (task_mark), "normal" while one that it
+ * resumed waits.
  *
  * trail holds what an error passed through on its way out of wrapped
  * coroutines, innermost first: for traceback_add. */
@@ -19,16 +20,22 @@ static const char coroutines[] =
     "local raw, yield, status = coroutine.resume, coroutine.yield, "
     "coroutine.status\n"
     "local create, wrap, error = coroutine.create, coroutine.wrap, error\n"
+    "local running = coroutine.running\n"
     "local pass\n"
-    "local function go_on(co, ...)\n"
-    "  marks[co] = nil\n"
+    "local function normal(me, f, ...)\n"
+    "  marks[me] = 'normal'\n"
+    "  return f(...)\n"
+    "end\n"
+    "local function go_on(co, me, mark, ...)\n"
+    "  marks[me], marks[co] = mark, nil\n"
     "  return pass(co, raw(co, ...))\n"
     "end\n"
     "function pass(co, ...)\n"
     "  local ok, first = ...\n"
     "  if ok and first == WAIT then\n"
-    "    marks[co] = true\n"
-    "    return go_on(co, yield(WAIT))\n"
+    "    marks[co] = marks[co] or true\n"
+    "    local me = running()\n"
+    "    return go_on(co, me, marks[me], normal(me, yield, WAIT))\n"
     "  end\n"
     "  return ...\n"
     "end\n"

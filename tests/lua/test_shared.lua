@@ -137,6 +137,35 @@ t.is(cats:flush_expired(), 6, "flush_expired")
 t.raises("expecting 1 or 2 argument(s), but saw 3", "get_keys(1, 2)",
   cats.get_keys, cats, 1, 2)
 t.is(cats:capacity(), 100 * 1024, "capacity")
+
+t.list({ d:rpush("list", "b"), d:lpush("list", 1), d:rpush("list", "c") },
+  { 1, 2, 3 }, "a push tells the list's length")
+t.list({ d:get "list" }, { nil, "value is a list" }, "get of a list")
+t.list({ d:incr("list", 1) }, { nil, "not a number" }, "incr of a list")
+t.list({ d:add("list", 1) }, { false, "exists", false }, "add on a list")
+t.is(d:llen "list", 3, "llen")
+t.list({ d:lpop "list", d:rpop "list", (d:rpop "list") }, { 1, "c", "b" },
+  "values come from both ends, as what they are")
+t.list({ d:lpop "list" }, { nil }, "an empty list is no list")
+t.is(d:llen "list", 0, "and has no length")
+t.list({ d:lpush("n", 1) }, { nil, "value not a list" }, "push on a number")
+t.list({ d:lpop "n" }, { nil, "value not a list" }, "pop of a number")
+t.list({ d:llen "n" }, { nil, "value not a list" }, "llen of a number")
+t.list({ d:lpush("list", true) }, { nil, "bad value type" }, "push of a boolean")
+d:rpush("list", "x")
+t.list({ d:set("list", "") }, { true, nil, false, n = 3 }, "set takes a list's place")
+t.is(d:get "list", "", "with the value")
+cats:flush_all()
+local length, why = 0, nil
+while not why do
+  local n
+  n, why = cats:rpush("long", "value")
+  length = n or length
+end
+t.is(why, "no memory", "a list that fills the dictionary stops there")
+t.is(cats:llen "long", length, "and loses nothing")
+cats:delete "long"
+
 local free = cats:free_space()
 t.ok(free > 0 and free < cats:capacity(), "free_space", free)
 local forced = false
@@ -153,5 +182,27 @@ for i = 1, 2000 do
   if not ok then break end
 end
 t.list({ ok, err }, { false, "no memory" }, "safe_set never drops any")
+
+
+-- require "resty.lock": between all workers, on a dictionary.
+local lock = require "resty.lock"
+t.list({ lock:new "none" }, { nil, "dictionary not found" }, "no dictionary")
+local one = lock:new("cats", { timeout = 0.02, exptime = 0.05 })
+local two = lock:new("cats", { timeout = 0.02, exptime = 0.05 })
+cats:flush_all()
+t.list({ one:lock() }, { nil, "nil key" }, "no key")
+t.list({ one:unlock() }, { nil, "unlocked" }, "nothing to unlock")
+t.is(one:lock "k", 0, "a free lock is taken at once")
+t.list({ one:lock "k" }, { nil, "locked" }, "by one at a time")
+t.list({ two:lock "k" }, { nil, "timeout" }, "others wait only so long")
+t.is(one:unlock(), 1, "unlock")
+t.is(two:lock "k", 0, "gives it to the next")
+t.is(two:expire(0.01), true, "expire")
+t.ok(one:lock "k" > 0, "a lock that expired is free")
+one:unlock()
+lock:new("cats"):lock "lost"
+collectgarbage()
+collectgarbage()
+t.is(cats:get "lost", nil, "a forgotten lock is given back")
 
 t.done()

@@ -185,4 +185,52 @@ end)
 ngx.sleep(0.05)
 t.is(table.concat(trace, ", "), "exit, last", "exit, and ends")
 
+-- Who was about to go on first does, as in lua-nginx-module's queue.
+local said = {}
+local function say(word) said[#said + 1] = word end
+local function nested()
+  say "before"
+  spawn(function() say "inner" end)
+  say "after"
+end
+local outer = spawn(nested)
+say "main"
+wait(outer)
+t.is(table.concat(said, " "), "before inner main after",
+  "a thread that starts another lets its own starter go on first")
+
+said = {}
+local function sliced(name)
+  for i = 1, 3 do
+    say(name .. i)
+    if i < 3 then coroutine.yield() end
+  end
+end
+local f = spawn(sliced, "f")
+local g = spawn(sliced, "g")
+say "main"
+wait(f)
+wait(g)
+t.is(table.concat(said, " "), "f1 g1 f2 main g2 f3 g3",
+  "threads that yield take turns")
+t.is(spawn(function()
+  spawn(function() error "not told" end)
+end) ~= nil, true, "an error in a nested thread stops nobody else")
+
+local me
+spawn(function()
+  me = coroutine.running()
+  coroutine.resume(coroutine.create(function() ngx.sleep(0.001) end))
+end)
+t.is(coroutine.status(me), "normal",
+  "a thread is normal while a coroutine of its own waits")
+ngx.sleep(0.005)
+
+t.list({ ngx.thread.kill(coroutine.running()) }, { nil, "not user thread" },
+  "the main thread is not to be killed")
+spawn(function()
+  t.list({ ngx.thread.kill(coroutine.running()) }, { nil, "killer not parent" },
+    "a thread does not kill itself")
+end)
+
 t.done()

@@ -132,6 +132,43 @@ static void every_fault_has_words(void **state)
     assert_string_equal(regex_reason(-9999), "unknown error");
 }
 
+static void a_search_may_be_limited_and_may_be_a_dfa(void **state)
+{
+    (void)state;
+    const size_t *o;
+    struct regex *re;
+    struct slice text = SLICE("aaaaaaaaaaaaaaaaaaaaab");
+    assert_int_equal(regex_compile_plain(&re, SLICE("(?:a+)+$"), 0, NULL), OK);
+    assert_false(regex_jit(re));
+    struct regex_how how = { .limit = 100 };
+    int found = regex_search(re, text, 0, &how, &o);
+    assert_int_equal(regex_classic_code(found), -8);
+    how.limit = 0; /* PCRE2's own again */
+    assert_int_equal(regex_search(re, SLICE("aa"), 0, &how, &o), 1);
+    regex_free(re);
+    re = compile("(he|hell)");
+    how.dfa = true;
+    assert_int_equal(regex_search(re, SLICE("hello"), 0, &how, &o), 1);
+    assert_int_equal(o[1], 4); /* the longest */
+    regex_free(re);
+}
+
+static void the_jit_may_get_more_stack(void **state)
+{
+    (void)state;
+    const size_t *o;
+    struct regex_how how = { 0 };
+    static char text[60000];
+    memset(text, 'a', sizeof text);
+    struct regex *deep = compile("^(?:(.)(?=.*))*(.)$");
+    int poor = regex_search(deep, SLICE_OF(text, sizeof text), 0, &how, &o);
+    assert_int_equal(regex_classic_code(poor), -27);
+    assert_int_equal(regex_jit_stack(64 * 1024 * 1024), OK);
+    assert_true(regex_search(deep, SLICE_OF(text, sizeof text), 0, &how, &o) >
+                0);
+    regex_free(deep);
+}
+
 /* ---- threads ----------------------------------------------------------- */
 
 enum { ROUNDS = 2000 };
@@ -178,6 +215,8 @@ int main(void)
         cmocka_unit_test(named_groups_are_found_and_walked),
         cmocka_unit_test(an_empty_subject_and_an_empty_pattern_match),
         cmocka_unit_test(every_fault_has_words),
+        cmocka_unit_test(a_search_may_be_limited_and_may_be_a_dfa),
+        cmocka_unit_test(the_jit_may_get_more_stack),
         cmocka_unit_test(threads_share_a_pattern),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

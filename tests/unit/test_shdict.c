@@ -417,11 +417,45 @@ static void threads_share_one_dictionary(void **state)
     (void)state;
 }
 
+static void a_list_gives_its_memory_back(void **state)
+{
+    struct shdict *d = *state;
+    struct shdict_value v = string(SLICE("value")), got;
+    size_t before = shdict_free_space(d), length = 0;
+    for (unsigned i = 1; i <= 100; i++) {
+        assert_int_equal(shdict_push(d, SLICE("l"), &v, i % 2, &length), OK);
+        assert_int_equal(length, i);
+    }
+    assert_true(shdict_free_space(d) <= before - 100 * 32);
+    assert_int_equal(shdict_pop(d, SLICE("l"), true, &got, &text), OK);
+    assert_true(slice_eq(got.string, v.string));
+    assert_int_equal(shdict_delete(d, SLICE("l")), OK);
+    assert_int_equal(shdict_free_space(d), before);
+}
+
+static void an_expired_list_begins_anew(void **state)
+{
+    struct shdict *d = *state;
+    struct shdict_value one = number(1), got;
+    size_t length = 0;
+    shdict_push(d, SLICE("l"), &one, true, &length);
+    shdict_push(d, SLICE("l"), &one, true, &length);
+    shdict_flush_all(d);
+    assert_int_equal(shdict_length(d, SLICE("l"), &length), OK);
+    assert_int_equal(length, 0);
+    assert_int_equal(shdict_pop(d, SLICE("l"), true, &got, &text),
+                     ERR_NOT_FOUND);
+    assert_int_equal(shdict_push(d, SLICE("l"), &one, false, &length), OK);
+    assert_int_equal(length, 1);
+}
+
 #define WITH_DICT(test) cmocka_unit_test_setup_teardown(test, setup, teardown)
 
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        WITH_DICT(a_list_gives_its_memory_back),
+        WITH_DICT(an_expired_list_begins_anew),
         WITH_DICT(values_keep_their_type_and_flags),
         WITH_DICT(a_value_may_change_its_size_and_type),
         WITH_DICT(nil_deletes),
