@@ -4,7 +4,6 @@
 #include "base/text.h"
 #include "base/uri.h"
 
-
 static const struct method {
     const char *name;
     int number;

@@ -160,6 +160,7 @@ class Client:
 
 class Process:
     """A latchkey in a folder of its own, which is its prefix."""
+    leaks = True  # are looked for
 
     def __init__(self, folder, conf):
         self.folder = pathlib.Path(folder)
@@ -175,7 +176,8 @@ class Process:
         with open(self.folder / "stderr", "ab") as log:
             self.process = subprocess.Popen(
                 [binary(), "-p", ".", "-c", self.conf.name, *args],
-                cwd=self.folder, env=environment(self.folder), stderr=log,
+                cwd=self.folder, env=environment(self.folder, self.leaks),
+                stderr=log,
                 stdin=subprocess.DEVNULL, stdout=log)
         until(lambda: self.pid_file.exists() or not self.running, "a start")
         if not self.running:  # its leaks are the system's
