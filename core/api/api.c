@@ -48,6 +48,7 @@ static void open_all(struct vm *vm)
         latchkey_crypto_open,
         latchkey_exchange_open,
         latchkey_flight_open,
+        latchkey_underway_open,
         latchkey_keyring_open,
         latchkey_metrics_open,
         latchkey_request_open,

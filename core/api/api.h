@@ -173,6 +173,7 @@ void ngx_socket_open(struct vm *vm, lua_State *L);    /* after ngx_req */
 void latchkey_crypto_open(struct vm *vm, lua_State *L);
 void latchkey_exchange_open(struct vm *vm, lua_State *L);
 void latchkey_flight_open(struct vm *vm, lua_State *L);
+void latchkey_underway_open(struct vm *vm, lua_State *L);
 void latchkey_keyring_open(struct vm *vm, lua_State *L);
 void latchkey_metrics_open(struct vm *vm, lua_State *L);
 void latchkey_request_open(struct vm *vm, lua_State *L);

@@ -9,8 +9,8 @@ struct flight {
     uint8_t key[FLIGHT_KEY];
     atomic_uint refs;
     struct flight_ticket *tickets; /* guarded by the table's lock, */
-    bool landed;                   /* and so is this */
-    char *result;                  /* written before the tickets are posted */
+    unsigned under_way; /* and so is this: flight_begin less flight_end */
+    char *result;       /* written before the tickets are posted */
     size_t len;
 };
 
@@ -21,7 +21,8 @@ struct flight_ticket {
     struct flight *flight;
     struct flight_wait *wait;
     struct mailbox *mailbox;
-    struct flight_ticket *next, **prev; /* in flight->tickets */
+    struct flight_ticket *next, **prev; /* in flight->tickets, */
+    bool posted;                        /* until this; under the lock */
     bool arrived;                       /* on_land was called */
 };
 
@@ -107,8 +108,10 @@ void flight_fini(struct flight_table *t)
     pthread_mutex_destroy(&t->lock);
 }
 
-enum err flight_join(struct flight_table *t, const uint8_t key[FLIGHT_KEY],
-                     struct flight_wait *wait)
+/* OK: boarded a flight that this one began; PENDING: boarded another's;
+ * ERR_NOT_FOUND: there is none, and none was to begin. */
+static enum err enter(struct flight_table *t, const uint8_t key[FLIGHT_KEY],
+                      struct flight_wait *wait, bool begin)
 {
     enum err e = PENDING;
     wait->result = SLICE_NONE;
@@ -118,17 +121,35 @@ enum err flight_join(struct flight_table *t, const uint8_t key[FLIGHT_KEY],
         return ERR_NOMEM;
     pthread_mutex_lock(&t->lock);
     struct flight *f = table_get(&t->flights, key_slice(key));
-    if (!f && (f = new_flight(t, key)))
-        e = OK;
+    if (!f && !begin)
+        e = ERR_NOT_FOUND;
+    else if (!f)
+        e = (f = new_flight(t, key)) ? OK : ERR_NOMEM;
     if (f)
         board(f, ticket);
     pthread_mutex_unlock(&t->lock);
-    if (!f) {
+    if (f)
+        wait->ticket = ticket;
+    else
         free(ticket);
-        return ERR_NOMEM;
-    }
-    wait->ticket = ticket;
     return e;
+}
+
+/* Under the lock. */
+static void wake_all(struct flight *f)
+{
+    while (f->tickets) {
+        struct flight_ticket *ticket = f->tickets;
+        f->tickets = ticket->next;
+        ticket->posted = true;
+        mailbox_post(ticket->mailbox, &ticket->msg);
+    }
+}
+
+enum err flight_join(struct flight_table *t, const uint8_t key[FLIGHT_KEY],
+                     struct flight_wait *wait)
+{
+    return enter(t, key, wait, true);
 }
 
 void flight_land(struct flight_table *t, const uint8_t key[FLIGHT_KEY],
@@ -142,14 +163,43 @@ void flight_land(struct flight_table *t, const uint8_t key[FLIGHT_KEY],
     assert(f); /* landed once, by who leads */
     f->result = copy;
     f->len = copy ? result.len : 0;
-    f->landed = true;
-    while (f->tickets) {
-        struct flight_ticket *ticket = f->tickets;
-        f->tickets = ticket->next;
-        mailbox_post(ticket->mailbox, &ticket->msg);
-    }
+    wake_all(f);
     pthread_mutex_unlock(&t->lock);
     unref(f);
+}
+
+enum err flight_begin(struct flight_table *t, const uint8_t key[FLIGHT_KEY])
+{
+    pthread_mutex_lock(&t->lock);
+    struct flight *f = table_get(&t->flights, key_slice(key));
+    if (!f)
+        f = new_flight(t, key);
+    if (f)
+        f->under_way++;
+    pthread_mutex_unlock(&t->lock);
+    return f ? OK : ERR_NOMEM;
+}
+
+/* Who waits has been woken by this end; who comes later waits for the rest. */
+void flight_end(struct flight_table *t, const uint8_t key[FLIGHT_KEY])
+{
+    pthread_mutex_lock(&t->lock);
+    struct flight *f = table_get(&t->flights, key_slice(key));
+    assert(f && f->under_way);
+    wake_all(f);
+    bool last = --f->under_way == 0;
+    if (last)
+        table_remove(&t->flights, key_slice(key));
+    pthread_mutex_unlock(&t->lock);
+    if (last)
+        unref(f);
+}
+
+enum err flight_watch(struct flight_table *t, const uint8_t key[FLIGHT_KEY],
+                      struct flight_wait *wait)
+{
+    enum err e = enter(t, key, wait, false);
+    return e == ERR_NOT_FOUND ? OK : e;
 }
 
 /* Under the lock: flight_land posts under it too, so that a waiter that has
@@ -164,7 +214,7 @@ void flight_leave(struct flight_table *t, struct flight_wait *wait)
     wait->ticket = NULL;
     ticket->wait = NULL;
     pthread_mutex_lock(&t->lock);
-    bool posted = ticket->flight->landed;
+    bool posted = ticket->posted;
     if (!posted) {
         *ticket->prev = ticket->next;
         if (ticket->next)

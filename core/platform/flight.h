@@ -53,3 +53,20 @@ void flight_leave(struct flight_table *t, struct flight_wait *wait);
 
 /* Lets go of the result (in or after on_land), on any thread. */
 void flight_release(struct flight_wait *wait);
+
+/* ---- work under way, by a name that it is known by ----
+ *
+ * Unlike a flight, any number may be under way under one key, and nobody
+ * waits for all: a waiter is woken when one of them ends.  The keys must not
+ * be those of flights. */
+
+/* On any thread.  ERR_NOMEM: it is not told of; no flight_end is due. */
+enum err flight_begin(struct flight_table *t, const uint8_t key[FLIGHT_KEY]);
+
+/* Once for each flight_begin that was OK, on any thread. */
+void flight_end(struct flight_table *t, const uint8_t key[FLIGHT_KEY]);
+
+/* PENDING: on_land comes once when one of them ends (no result), unless the
+ * waiter leaves first.  OK: nothing is under way.  ERR_NOMEM: neither. */
+enum err flight_watch(struct flight_table *t, const uint8_t key[FLIGHT_KEY],
+                      struct flight_wait *wait);

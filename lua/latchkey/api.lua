@@ -9,6 +9,7 @@ local check = require "latchkey.check"
 local hook = require "latchkey.hook"
 local keyring = require "latchkey.keyring"
 local login = require "latchkey.login"
+local metrics = require "latchkey.metrics"
 local phone = require "latchkey.phone"
 local reply = require "latchkey.reply"
 local req = require "latchkey.request"
@@ -22,6 +23,9 @@ local BODY_MAX = 64 * 1024
 local CODE_MAX = 1024
 
 local api = {}
+
+local repairs = metrics.counter("latchkey_repaired_total",
+  "Fields whose '+' had become a blank on the way.", { "app", "field" })
 
 -- ---- reading a request ------------------------------------------------------
 
@@ -80,12 +84,14 @@ local function args_fault(policy, args)
 end
 
 -- Some form decoders turn base64's '+' into a blank.
-local function repair(args)
+local function repair(policy, args)
   for i = 1, #blanks do
     local name = blanks[i]
     local text = args[name]
     if text and find(text, " ", 1, true) then
-      args[name] = keyring.repair(text)
+      local repaired
+      args[name], repaired = keyring.repair(text)
+      if repaired then repairs:add(1, policy.name, name) end
     end
   end
 end
@@ -98,13 +104,15 @@ local function read(policy, request)
   if not args then return nil, reason, msg end
   local fault = clean(args) or args_fault(policy, args)
   if fault then return nil, "bad_request", fault end
-  repair(args)
+  repair(policy, args)
   request.device = args.device
   return args
 end
 
 local function authenticate(policy, request)
-  return session.find(policy, request.token, ngx.time())
+  local record, key = session.find(policy, request.token, ngx.time())
+  request.record = record
+  return record, key
 end
 
 -- The phone number that a login's answer carries: sealed data of the same
@@ -199,6 +207,8 @@ end
 local function delete_session(policy, request)
   local record, key = authenticate(policy, request)
   if not record then return nil, key end
+  local ok, reason, msg = hook.on(policy, "on_logout", record, request)
+  if not ok then return nil, reason, msg end
   local keys = { key }
   if ngx.var.arg_all == "1" then keys = backend.session_keys(policy, record) end
   local revoked = 0
@@ -229,6 +239,10 @@ end
 
 -- The policy may reshape what is sent.
 local function answer(policy, request, data, reason, msg)
+  if policy and policy.on_error and not data then
+    local ok, failed = hook.told(policy, request, reason, msg)
+    if not ok then reason, msg = failed, nil end
+  end
   local reshape = policy and policy.reply
   if not reshape then
     if data then return reply.ok(data) end
@@ -238,8 +252,8 @@ local function answer(policy, request, data, reason, msg)
   hook.look(policy, request)
   local ctx = { app = policy.name, request = request }
   if type(data) == "string" then data = cjson.decode(data) end
-  local ok, body = hook.call({ name = policy.name, reply = reshape }, "reply",
-    ctx, reply.answer(reason, msg, data))
+  local ok, body = hook.call(policy, "reply", ctx,
+    reply.answer(reason, msg, data))
   if not ok or body == nil then
     return reply.refuse("policy_error")
   end

@@ -5,6 +5,7 @@
 -- deny(self, why, msg).
 
 local cjson = require "cjson.safe"
+local identity = require "latchkey.identity"
 local req = require "latchkey.request"
 
 local ngx = ngx
@@ -24,7 +25,8 @@ end
 function hook.look(policy, request)
   if request.id then return end
   request.id = req.id()
-  if policy.on_login or policy.on_phone then
+  if policy.on_login or policy.on_phone or policy.on_check
+      or policy.on_logout or policy.on_error then
     request.ip = ngx.var.remote_addr
     request.headers = ngx.req.get_headers()
     request.body = cjson.decode(ngx.req.get_body_data() or "")
@@ -49,10 +51,10 @@ function hook.context(policy, user, record, request)
       openid = user.openid,
       unionid = user.unionid,
       phone = user.phone,
-      attrs = copy(user.attrs),
+      attrs = copy(user.attrs or {}),
       created = user.created,
     },
-    session = { claims = copy(record.claims) },
+    session = { claims = copy(record.claims or {}) },
     request = {
       id = request.id, ip = request.ip, headers = request.headers,
       body = request.body, device = request.device,
@@ -61,13 +63,35 @@ function hook.context(policy, user, record, request)
   }, Context)
 end
 
+local function guarded(f, ...)
+  return xpcall(f, debug.traceback, ...)
+end
+
+local function sleep(seconds)
+  ngx.sleep(seconds)
+end
+
+-- guarded(f, ...) that is given up after so many seconds.
+local function limited(seconds, f, ...)
+  local thread = ngx.thread.spawn(guarded, f, ...)
+  if coroutine.status(thread) == "zombie" then -- it has not waited
+    return select(2, ngx.thread.wait(thread))
+  end
+  local clock = ngx.thread.spawn(sleep, seconds)
+  local _, ok, result = ngx.thread.wait(thread, clock)
+  ngx.thread.kill(clock)
+  if ok ~= nil then return ok, result end
+  ngx.thread.kill(thread)
+  return false, ("not done within %g s"):format(seconds)
+end
+
 -- Calls policy[name](ctx, ...) where there is one.  -> true, what it returned;
--- nil, "policy_error" (it raised: the cause is in the log), or nil, "denied",
--- msg.  May wait.
+-- nil, "policy_error" (it raised, or took longer than the policy's timeout:
+-- the cause is in the log), or nil, "denied", msg.  May wait.
 function hook.call(policy, name, ctx, ...)
   local f = policy[name]
   if not f then return true end
-  local ok, result = xpcall(f, debug.traceback, ctx, ...)
+  local ok, result = limited(policy.timeout, f, ctx, ...)
   if not ok then
     ngx.log(ngx.ERR, name, " failed: request_id=", ctx.request.id,
       " app=", policy.name, " reason=policy_error: ", result)
@@ -113,6 +137,35 @@ function hook.once(policy, name, state, user, record, request)
     user.attrs[field] = value
   end
   return true
+end
+
+-- Calls policy[name] for the user of a session record, and keeps what it does
+-- to the user's attrs.  -> true; nil, reason, msg.  Waits.
+function hook.on(policy, name, record, request)
+  if not policy[name] then return true end
+  hook.look(policy, request)
+  local state, msg = {}, nil
+  local ok, reason = identity.update(policy.name, identity.openid(record),
+    ngx.time(), function(found)
+      local fine, why, text =
+        hook.once(policy, name, state, found.user, record, request)
+      msg = text
+      return fine and {} or nil, why
+    end)
+  return ok, reason, msg
+end
+
+-- Tells on_error of a refusal: ctx.error {reason, msg}; where it is known
+-- whose request it was, ctx.user {id, openid} too.  -> true; nil,
+-- "policy_error".  May wait.
+function hook.told(policy, request, reason, msg)
+  hook.look(policy, request)
+  local record = request.record or {}
+  local ctx = hook.context(policy, { id = record.user, openid = record.openid },
+    record, request)
+  ctx.error = { reason = reason, msg = msg }
+  local ok, failed = hook.call(policy, "on_error", ctx)
+  return ok or failed == "denied" or nil, failed
 end
 
 return hook

@@ -16,6 +16,7 @@ local platform = require "latchkey.platform"
 local server = require "latchkey.server"
 local session = require "latchkey.session"
 local store = require "latchkey.store"
+local waiting = require "latchkey.waiting"
 
 local ngx = ngx
 
@@ -121,7 +122,7 @@ local function settle(policy, args, request, answer)
   local function change(found)
     local user = found.user
     note_answer(policy, found, answer, now)
-    local token, record, key = session.new(policy, found, now)
+    local token, record, key = session.new(policy, found, request.device, now)
     if not token then return nil, "store_unavailable" end
     local ok, reason, msg =
       hook.once(policy, "on_login", state, user, record, request)
@@ -163,7 +164,7 @@ local function keep_failure(policy, args, outcome)
   end
 end
 
-local function run(policy, args, request)
+local function trade(policy, args, request)
   local answer, reason = call_platform(policy, args, request)
   local outcome
   if answer and args.key_only then
@@ -177,6 +178,13 @@ local function run(policy, args, request)
   logins:add(1, policy.name, policy.platform,
     outcome.reason and "refused" or "ok", outcome.reason or "")
   return cjson.encode(outcome)
+end
+
+local function run(policy, args, request)
+  local work = waiting.announce(policy, request)
+  local ok, outcome = xpcall(trade, debug.traceback, policy, args, request)
+  work:done()
+  return ok and outcome or error(outcome, 0)
 end
 
 -- ---- whoever asks -----------------------------------------------------------

@@ -8,9 +8,11 @@ local identity = require "latchkey.identity"
 local keyring = require "latchkey.keyring"
 local login = require "latchkey.login"
 local metrics = require "latchkey.metrics"
+local once = require "latchkey.once"
 local req = require "latchkey.request"
 local rescue = require "latchkey.rescue"
 local session = require "latchkey.session"
+local waiting = require "latchkey.waiting"
 
 local ngx = ngx
 
@@ -81,18 +83,40 @@ local function try_code(policy, record, args, request, want, cause)
   return try_ring(policy, record, args, want)
 end
 
--- Opens args.encryptedData with args.iv for the user of a session record, by
--- the stored keys, and only then by spending args.code.  want.phone: it must
--- be a phone number; want.quiet: a refusal is nobody's failure.  -> object, or
--- number and JSON (see ring:open); nil, reason, msg.  Waits.
-function phone.open(policy, record, args, request, want)
+-- By the stored keys; by that of a login under way; by spending args.code.
+-- Whatever the cause of a refusal: all wait alike, or time would tell.
+local function try_all(policy, record, args, request, want)
   local found, cause, more = try_ring(policy, record, args, want)
-  if no_key[cause] and args.code and not want.quiet then
-    found, cause, more = try_code(policy, record, args, request, want, cause)
+  if found or not cause or cause == "malformed" or want.quiet then
+    return found, cause, more
+  end
+  if policy.phone.wait > 0 then
+    found, cause, more = waiting.try(policy, record,
+      args.device or record.device,
+      function() return try_ring(policy, record, args, want) end)
+  end
+  if no_key[cause] and args.code then
+    return try_code(policy, record, args, request, want, cause)
+  end
+  return found, cause, more
+end
+
+-- Opens args.encryptedData with args.iv for the user of a session record.
+-- want.phone: it must be a phone number; want.quiet: a refusal is nobody's
+-- failure.  -> object, or number and JSON (see ring:open), and the answer that
+-- phone.once has kept for it; nil, reason, msg.  Waits.
+function phone.open(policy, record, args, request, want)
+  local found, cause, more = try_all(policy, record, args, request, want)
+  local answer
+  if found and want.phone and policy.phone.once and not want.quiet then
+    local replayed, why
+    answer, replayed, why = once.answered(policy, record, args)
+    if why then return nil, why end
+    if replayed then return refuse(policy, record, replayed) end
   end
   if found then
     opened:add(1, policy.name, "ok", "", tostring(cause))
-    return found, more
+    return found, more, answer
   end
   if not cause then return nil, more end
   if cause == "malformed" then return nil, "data_malformed", more end
@@ -135,16 +159,28 @@ local function remember(policy, record, key, number, request)
   return state.ctx.reply
 end
 
-local function number_of(policy, record, key, args, request, want)
-  local number, json, msg = phone.open(policy, record, args, request, want)
-  if not number then return nil, json, msg end
-  local more, why, denied = remember(policy, record, key, number, request)
-  if not more then return nil, why, denied end
+-- JSON with more fields below its own.
+local function with_fields(json, more)
   if next(more) == nil then return json end
   local data = {}
   for name, value in pairs(more) do data[name] = value end
   for name, value in pairs(cjson.decode(json)) do data[name] = value end
   return cjson.encode(data)
+end
+
+local function number_of(policy, record, key, args, request, want)
+  local number, json, again = phone.open(policy, record, args, request, want)
+  if not number then return nil, json, again end
+  if again then return again end
+  local more, why, denied = remember(policy, record, key, number, request)
+  if not more then return nil, why, denied end
+  local answer = with_fields(json, more)
+  if not policy.phone.once then return answer end
+  local first, replayed, failed = once.keep(policy, record, args, answer)
+  if replayed and not want.quiet then
+    return refuse(policy, record, replayed)
+  end
+  return first or not failed and answer or nil, failed
 end
 
 local wanted = { phone = true }

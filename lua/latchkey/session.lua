@@ -1,7 +1,7 @@
 -- session.lua -- our own sessions: made at login, found by token.
 --
 --   session/HASH   {app, identity, openid, anonymous, unionid, user, phone,
---                   created, expires, touched, claims, ended} as JSON; HASH is
+--                   device, created, expires, touched, claims, ended} as JSON; HASH is
 --                   the token's SHA-256 in hex, identity the user's key
 --
 -- A record stays a while after its end, so that a client hears why.
@@ -44,8 +44,8 @@ function session.write(key, record, changes)
            expires = record.expires + KEPT }
 end
 
--- A new session of a found user (identity.lua): token, record, its key.
-function session.new(policy, found, now)
+-- A new session of a found user (identity.lua) on a device, or nil: token, record, its key.
+function session.new(policy, found, device, now)
   local user = found.user
   local text, hash = token.new()
   if not text then return nil, hash end
@@ -57,6 +57,7 @@ function session.new(policy, found, now)
     anonymous = user.anonymous,
     unionid = user.unionid,
     user = user.id,
+    device = device,
     created = now,
     expires = now + policy.session.ttl,
     touched = now,
@@ -98,6 +99,13 @@ function session.find(policy, text, now)
   if why then return nil, why end
   touch(policy, key, record, version, now)
   return record, key
+end
+
+-- Whose token this is or was: the identity key of its user, or nil.  May wait.
+function session.owner(policy, text)
+  local key = text and key_of(text)
+  local record = key and records:get(key)
+  return record and record.app == policy.name and record.identity or nil
 end
 
 -- A session of any app (introspect, verify): record, policy; nil, reason.

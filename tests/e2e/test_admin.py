@@ -123,6 +123,19 @@ def test_metrics_count_replays(user, shop):
     assert shop.metric("code_replays_total", app=user.app) == before + 1
 
 
+def test_a_plus_that_became_a_blank_is_repaired_and_counted(user, shop):
+    def count():
+        return shop.metric("repaired_total", app=user.app,
+                           field="encryptedData")
+    user.logged_in()
+    before, sealed = count(), user.tap()[0]
+    while "+" not in sealed["encryptedData"]:
+        sealed = user.tap()[0]
+    sealed["encryptedData"] = sealed["encryptedData"].replace("+", " ")
+    assert user.post("phone", sealed).status == 200
+    assert count() == before + 1
+
+
 def test_no_label_of_a_metric_is_free_text(user, shop):
     """Labels that a caller chooses would grow without end."""
     def series():

@@ -89,6 +89,87 @@ def test_the_phone_hook_may_deny(app):
     assert answer.refusal == DENIED and "138" not in answer.text
 
 
+def test_a_hook_that_never_ends_is_given_up(app):
+    user = app('timeout = 1, on_login = function() ngx.sleep(60) end,')
+    begun = time.monotonic()
+    assert user.login().refusal == POLICY_ERROR
+    assert time.monotonic() - begun < 15
+    user.server.logged("on_login failed: .* not done within 1 s")
+
+
+def test_what_on_phone_adds_is_in_the_answer(app):
+    user = app('on_phone = function(ctx) ctx.reply.points = 5 end,')
+    user.logged_in()
+    data = user.post("phone", user.tap()[0]).data
+    assert data["points"] == 5 and data["purePhoneNumber"].startswith("138")
+
+
+def test_a_hook_may_keep_a_user_logged_in(app):
+    user = app("""
+  on_logout = function(ctx)
+    ctx.user.attrs.tried = (ctx.user.attrs.tried or 0) + 1
+    if ctx.user.attrs.tried < 2 then ctx:deny("once", "not yet") end
+  end,""")
+    user.logged_in()
+    assert user.logout().refusal == DENIED
+    assert user.session().status == 200
+    assert user.logout().refusal == DENIED, "a refusal keeps nothing"
+
+
+def test_a_hook_that_raises_on_logout_ends_nothing(app):
+    user = app('on_logout = function() error("no") end,')
+    user.logged_in()
+    assert user.logout().refusal == POLICY_ERROR
+    assert user.session().status == 200
+
+
+def test_on_error_is_told_of_each_refusal(app):
+    user = app("""
+  on_error = function(ctx)
+    ngx.log(ngx.WARN, "told: ", ctx.error.reason, " of ",
+      ctx.user.openid or "nobody")
+  end,""")
+    assert user.session().refusal == (401, "token_missing", "login")
+    user.server.logged("told: token_missing of nobody")
+    openid = user.login().data["openid"]
+    answer = user.post("phone", {"encryptedData": "A" * 64, "iv": "A" * 22 + "=="})
+    assert answer.refusal == (409, "open_data_rejected", "login")
+    user.server.logged("told: open_data_rejected of " + openid)
+
+
+def test_on_error_that_raises_is_a_policy_error(app):
+    user = app('on_error = function() error("no") end,')
+    assert user.session().refusal == POLICY_ERROR
+
+
+ONCE = 'phone = { once = true }, code = { replay = "%s" },'
+
+
+def test_the_same_ciphertext_once_only_where_policy_says_so(app):
+    user = app(ONCE % "0s")
+    user.logged_in()
+    sealed, _ = user.tap()
+    assert user.post("phone", sealed).status == 200
+    answer = user.post("phone", sealed)
+    assert answer.refusal == (409, "open_data_rejected", "login")
+    name = answer.json["request_id"]
+    assert "cause=replayed" in \
+        user.server.logged(rf".*request_id={name} .*")[0]
+    assert user.post("phone", user.tap()[0]).status == 200, "another tap"
+
+
+def test_a_request_sent_twice_in_a_row_gets_its_first_answer(app):
+    user = app(ONCE % "60s" + """
+  on_phone = function(ctx)
+    ctx.user.attrs.n = (ctx.user.attrs.n or 0) + 1
+    ctx.reply.n = ctx.user.attrs.n
+  end,""")
+    user.logged_in()
+    sealed, _ = user.tap()
+    first = user.post("phone", sealed).data
+    assert user.post("phone", sealed).data == first and first["n"] == 1
+
+
 def test_reply_reshapes_every_answer(app):
     user = app("""
   reply = function(ctx, answer)

@@ -1,7 +1,11 @@
 """The session key changes between the popup and its decryption, which is why
 latchkey exists; and logins and data that arrive in any order."""
 
+import concurrent.futures
+
 import pytest
+
+from harness import until
 
 REJECTED = (409, "open_data_rejected", "login")
 
@@ -112,6 +116,73 @@ def test_rescue_can_be_switched_off(phone, server, platform):
     sealed, _ = user.tap()
     assert user.post("phone", sealed).refusal == REJECTED
     assert "phone" not in user.login(code).data
+
+
+@pytest.fixture(name="under_way")
+def fixture_under_way(sandbox):
+    """under_way(login) -> its answer to come; the platform has its code."""
+    with concurrent.futures.ThreadPoolExecutor(4) as pool:
+        def start(login, *args, **fields):
+            sandbox.set(latency=500)
+            calls = len(sandbox.calls())
+            answer = pool.submit(login, *args, **fields)
+            until(lambda: len(sandbox.calls()) > calls, "the login's call")
+            return answer
+        yield start
+
+
+def test_a_phone_request_waits_for_the_login_under_way(user, under_way):
+    user.logged_in()
+    code = user.code()
+    sealed, _ = user.tap()
+    login = under_way(user.elsewhere().login, code)
+    assert opened(user.post("phone", sealed))
+    assert login.result().status == 200
+
+
+def test_a_login_of_the_same_device_is_waited_for_without_a_token(user,
+                                                                  under_way):
+    user.login(device="my phone")
+    code = user.code()
+    sealed, _ = user.tap()
+    afresh = user.elsewhere()
+    afresh.token = None
+    login = under_way(afresh.login, code, device="my phone")
+    assert opened(user.post("phone", sealed))
+    assert login.result().status == 200
+
+
+def test_the_second_of_two_logins_is_waited_for_too(user, sandbox, under_way):
+    user.logged_in()
+    first, second = user.code(), user.code()
+    sealed, _ = user.tap()
+    logins = [under_way(user.elsewhere().login, first)]
+    sandbox.set(latency=700)
+    logins.append(under_way(user.elsewhere().login, second))
+    assert opened(user.post("phone", sealed))
+    assert [login.result().status for login in logins] == [200, 200]
+
+
+def test_a_policy_may_wait_for_no_login(phone, server, platform, under_way):
+    shop = server({"hasty": server.policy("phone = { wait = 0 }", platform)})
+    user = phone(shop, platform, app="hasty").logged_in()
+    code = user.code()
+    sealed, _ = user.tap()
+    login = under_way(user.elsewhere().login, code)
+    assert user.post("phone", sealed).refusal == REJECTED
+    assert login.result().status == 200
+
+
+def test_two_devices_both_get_the_rescued_phone(user):
+    user.logged_in()
+    other = user.elsewhere()
+    codes = user.code(), other.code()
+    sealed, _ = user.tap()
+    assert user.post("phone", sealed).refusal == REJECTED
+    assert "phone" not in user.login(codes[0]).data, "not yet its key"
+    for device in user, other:
+        number = device.login(codes[1] if device is user else None)
+        assert number.data["phone"]["purePhoneNumber"].startswith("138")
 
 
 def test_keys_survive_a_restart(phone, server, platform):

@@ -136,6 +136,28 @@ static void a_mailbox_may_close_with_results_in_it(void **state)
     assert_int_equal(mailbox_init(&mailbox, &loop), OK);
 }
 
+static void who_watches_is_woken_by_the_first_end(void **state)
+{
+    (void)state;
+    struct flight_wait a = new_wait(), b = new_wait(), c = new_wait();
+    assert_int_equal(flight_watch(&table, key_of(1), &a), OK); /* nothing */
+    assert_int_equal(flight_begin(&table, key_of(1)), OK);
+    assert_int_equal(flight_begin(&table, key_of(1)), OK);
+    assert_int_equal(flight_watch(&table, key_of(1), &a), PENDING);
+    assert_int_equal(flight_watch(&table, key_of(1), &b), PENDING);
+    flight_leave(&table, &b);
+    flight_end(&table, key_of(1));
+    assert_int_equal(flight_watch(&table, key_of(1), &c), PENDING);
+    drain();
+    assert_int_equal(landed, 1);
+    flight_release(&a);
+    flight_end(&table, key_of(1));
+    flight_leave(&table, &c); /* already in the mailbox */
+    drain();
+    assert_int_equal(landed, 1);
+    assert_int_equal(flight_watch(&table, key_of(1), &a), OK);
+}
+
 /* --- several threads: each joins at random keys, lands what it leads,
  * and leaves now and then --- */
 
@@ -252,6 +274,7 @@ int main(void)
         TEST(one_that_leaves_hears_nothing),
         TEST(a_leader_that_left_still_lands),
         TEST(a_mailbox_may_close_with_results_in_it),
+        TEST(who_watches_is_woken_by_the_first_end),
         TEST(threads_share_flights),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
