@@ -100,7 +100,8 @@ end
 -- reason, msg -----------------------------------------------------------------
 
 local function read(policy, request)
-  local args, reason, msg = read_body()
+  local args, reason, msg = request.args, nil, nil
+  if not args then args, reason, msg = read_body() end
   if not args then return nil, reason, msg end
   local fault = clean(args) or args_fault(policy, args)
   if fault then return nil, "bad_request", fault end
@@ -110,6 +111,7 @@ local function read(policy, request)
 end
 
 local function authenticate(policy, request)
+  if request.key then return request.record, request.key end
   local record, key = session.find(policy, request.token, ngx.time())
   request.record = record
   return record, key
@@ -275,10 +277,21 @@ local function dispatch(request, name, call)
 end
 
 -- Refusals that the log should show; those of the flow are logged there.
-local function failed(why)
+local function log_failure(why)
   ngx.log(ngx.ERR, "request failed: request_id=", req.id(),
     " reason=policy_error: ", why)
-  return reply.refuse("policy_error")
+end
+
+-- For own endpoints: what POST /v1/APP/NAME does with a body of these fields,
+-- checked likewise.  request: {method, token}, or in the token's place {record,
+-- key} of a session.  -> data, a table or JSON; nil, reason, msg.  Waits.
+function api.call(policy, request, name, args)
+  request.args = args
+  local ok, data, reason, msg =
+    xpcall(routes[name].POST, traceback, policy, request)
+  if ok then return data, reason, msg end
+  log_failure(data)
+  return nil, "policy_error"
 end
 
 -- Serves the request: /v1/{app}/{call}, /v1/introspect, /v1/verify.
@@ -294,7 +307,10 @@ function api.serve()
     ok = true
     reply.refuse("not_found")
   end
-  if not ok then failed(why) end
+  if not ok then
+    log_failure(why)
+    reply.refuse("policy_error")
+  end
 end
 
 return api

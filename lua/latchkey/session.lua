@@ -108,6 +108,17 @@ function session.owner(policy, text)
   return record and record.app == policy.name and record.identity or nil
 end
 
+-- The newest good session of a found user (identity.lua): record, its key; nil,
+-- reason.  May wait.
+function session.newest(policy, user, now)
+  for i = #user.sessions, 1, -1 do
+    local key = user.sessions[i].key
+    local record = records:get(key)
+    if record and not ended(record, policy, now) then return record, key end
+  end
+  return nil, "token_expired"
+end
+
 -- A session of any app (introspect, verify): record, policy; nil, reason.
 function session.find_any(apps, text, now)
   local key = text and key_of(text)
