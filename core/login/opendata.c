@@ -117,13 +117,27 @@ static json_t *try_key(struct work *w, const struct session_key *key)
     return NULL;
 }
 
+/* How many keys count: the first ones, as the newest is in front. */
+static unsigned usable(const struct keyring *ring,
+                       const struct opendata_rules *rules)
+{
+    unsigned n = ring->count;
+    if (rules->keep && n > rules->keep)
+        n = rules->keep;
+    while (rules->window && n &&
+           ring->keys[n - 1].learnt + rules->window < rules->now)
+        n--;
+    return n;
+}
+
 /* Tries every key, also after one has opened it.  A wrong key leaves the
  * parser at the first byte, the right one at the first fault that a caller
  * has put in: parse_decoy makes up for what was not parsed. */
-static json_t *try_all(struct work *w, const struct keyring *ring, int *rank)
+static json_t *try_all(struct work *w, const struct keyring *ring, unsigned n,
+                       int *rank)
 {
     json_t *found = NULL;
-    for (unsigned i = 0; i < ring->count; i++) {
+    for (unsigned i = 0; i < n; i++) {
         json_t *object = try_key(w, &ring->keys[i]);
         if (object && !found) {
             found = object;
@@ -191,11 +205,12 @@ static enum err open_shaped(struct work *w, const struct keyring *ring,
     if (!buf_reserve(&w->plain, w->data.len) ||
         !buf_reserve(&w->key, KEYRING_TEXT))
         return ERR_NOMEM;
-    json_t *object = try_all(w, ring, &out->rank);
+    unsigned n = usable(ring, rules);
+    json_t *object = try_all(w, ring, n, &out->rank);
     if (object)
         out->cause = judge(object, rules);
     else
-        out->cause = ring->count ? OPENDATA_KEY_STALE : OPENDATA_NO_KEY;
+        out->cause = n ? OPENDATA_KEY_STALE : OPENDATA_NO_KEY;
     if (out->cause == OPENDATA_OPEN) {
         out->object = object;
         return OK;

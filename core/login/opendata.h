@@ -17,7 +17,7 @@ enum { OPENDATA_MAX = 8192 }; /* decoded bytes */
 
 enum opendata_cause {
     OPENDATA_OPEN,
-    OPENDATA_NO_KEY,             /* the ring is empty */
+    OPENDATA_NO_KEY,             /* the ring has none that counts */
     OPENDATA_KEY_STALE,          /* no key opens it */
     OPENDATA_WRONG_APP,          /* watermark of another app, or none */
     OPENDATA_WRONG_USER,         /* openId of someone else */
@@ -35,6 +35,8 @@ struct opendata_rules {
     uint64_t now;        /* unix seconds */
     uint64_t max_age;    /* seconds; 0: the watermark's time is not looked at */
     uint64_t skew;       /* seconds that its time may be ahead of now */
+    uint64_t window;     /* seconds: keys learnt before do not count; 0: all */
+    unsigned keep;       /* so many of the newest keys count; 0: all */
     bool need_phone;     /* phone fields must be there */
     bool need_watermark; /* else data without one is taken (share info) */
 };

@@ -49,6 +49,7 @@ local function rules_of(policy, want)
     known[policy] = keyring.rules {
       appid = policy.appid, skew = policy.phone.skew,
       max_age = want.phone and policy.phone.max_age or 0,
+      keep = policy.key.keep, window = policy.key.window,
       phone = want.phone, watermark = want.phone,
     }
   end

@@ -50,6 +50,16 @@ def test_a_policy_may_keep_fewer_keys(phone, server, platform):
     assert opened(user.post("phone", new))
 
 
+def test_a_key_is_kept_no_longer_than_its_window(phone, server, platform):
+    shop = server({"brief": server.policy('key = { window = "1s" }', platform)})
+    user = phone(shop, platform, app="brief").logged_in()
+    sealed, _ = user.tap()
+    assert opened(user.post("phone", sealed))
+    until(lambda: user.post("phone", sealed).status == 409, "its end")
+    shop.logged("cause=no_key")
+    assert "phone" not in user.login().data, "that brought another key"
+
+
 def test_an_old_token_reads_with_the_new_key(user):
     """Two devices of one user: the ring is the user's, not the token's."""
     user.logged_in()

@@ -116,6 +116,29 @@ static void without_the_key_it_stays_closed(void **state)
     buf_free(&data);
 }
 
+static void keys_beyond_the_rules_do_not_count(void **state)
+{
+    (void)state;
+    struct buf data = seal(KEY_A, SLICE(PHONE));
+    struct keyring ring = ring_of(KEY_A, KEY_B); /* learnt at 1 and 2 */
+    struct opendata_rules none = usual, one = usual, window = usual;
+    none.window = usual.now - 3;
+    one.keep = 1;
+    window.window = usual.now - 2;
+    struct opendata out;
+    opendata_open(&ring, buf_slice(&data), SLICE(IV), &none, &out);
+    assert_int_equal(out.cause, OPENDATA_NO_KEY);
+    opendata_open(&ring, buf_slice(&data), SLICE(IV), &one, &out);
+    assert_int_equal(out.cause, OPENDATA_KEY_STALE);
+    opendata_open(&ring, buf_slice(&data), SLICE(IV), &window, &out);
+    assert_int_equal(out.cause, OPENDATA_KEY_STALE);
+    window.window++;
+    opendata_open(&ring, buf_slice(&data), SLICE(IV), &window, &out);
+    assert_int_equal(out.rank, 1);
+    json_decref(out.object);
+    buf_free(&data);
+}
+
 /* KEY_A is zeros, as is what stands in for a text that is no key. */
 static void a_text_that_is_no_key_opens_nothing(void **state)
 {
@@ -421,6 +444,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(each_key_of_the_ring_is_tried),
         cmocka_unit_test(without_the_key_it_stays_closed),
+        cmocka_unit_test(keys_beyond_the_rules_do_not_count),
         cmocka_unit_test(a_text_that_is_no_key_opens_nothing),
         cmocka_unit_test(two_hundred_thousand_wrong_keys_open_nothing),
         cmocka_unit_test(right_padding_over_no_json_object_is_a_stale_key),
