@@ -97,5 +97,25 @@ format:
 clean:
 	rm -rf build
 
+# Below DESTDIR; configuration that is there already stays.
+PREFIX     ?= /usr/local
+SYSCONFDIR ?= /etc
+BINARY     ?= build/latchkey
+SHARE       = $(DESTDIR)$(PREFIX)/share/latchkey
+install: $(BINARY)
+	install -D -m 0755 $(BINARY) $(DESTDIR)$(PREFIX)/bin/latchkey
+	for one in lua scripts/routes scripts/sandbox scripts/console \
+	        scripts/client scripts/playground; do \
+	    [ ! -d $$one ] || find $$one -type f -exec \
+	        install -D -m 0644 {} $(SHARE)/{} \; ; \
+	done
+	install -D -m 0644 LICENSE $(SHARE)/LICENSE
+	install -d $(DESTDIR)$(SYSCONFDIR)/latchkey/apps
+	[ -e $(DESTDIR)$(SYSCONFDIR)/latchkey/latchkey.conf ] || \
+	    install -m 0644 scripts/package/latchkey.conf \
+	        $(DESTDIR)$(SYSCONFDIR)/latchkey/latchkey.conf
+deb:                                 # build/latchkey_VERSION_ARCH.deb
+	scripts/package/deb.sh
+
 .PHONY: all libs flags debug unit-build fuzz-build
-.PHONY: run test unit tsan fuzz lint bench format clean
+.PHONY: run test unit tsan fuzz lint bench format clean install deb

@@ -15,11 +15,23 @@ static bool go_up(char *path)
     return true;
 }
 
-static bool has_modules(const char *root)
+/* What lies between ROOT and lua/: in the project's own tree, installed. */
+static const char *const places[] = { "", "/share/latchkey" };
+
+static bool has_modules(const char *root, const char *place)
 {
-    char probe[PATH_MAX + 32];
-    snprintf(probe, sizeof probe, "%s/lua/latchkey", root);
+    char probe[PATH_MAX + 64];
+    snprintf(probe, sizeof probe, "%s%s/lua/latchkey", root, place);
     return !access(probe, R_OK);
+}
+
+static const char *search_path(struct arena *arena, const char *root)
+{
+    for (size_t i = 0; i < sizeof places / sizeof *places; i++)
+        if (has_modules(root, places[i]))
+            return arena_printf(arena, "%s%s/lua/?.lua;%s%s/lua/?/init.lua",
+                                root, places[i], root, places[i]);
+    return NULL;
 }
 
 const char *paths_lua(struct arena *arena)
@@ -29,9 +41,8 @@ const char *paths_lua(struct arena *arena)
     if (n <= 0)
         return NULL;
     root[n] = '\0';
-    for (int i = 0; i < 3 && go_up(root); i++)
-        if (has_modules(root))
-            return arena_printf(arena, "%s/lua/?.lua;%s/lua/?/init.lua", root,
-                                root);
-    return NULL;
+    const char *found = NULL;
+    for (int i = 0; i < 3 && !found && go_up(root); i++)
+        found = search_path(arena, root);
+    return found;
 }
