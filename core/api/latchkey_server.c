@@ -2,6 +2,7 @@
  * admin pages. */
 #include "api/api.h"
 #include "base/clock.h"
+#include "base/log_file.h"
 #include "base/version.h"
 #include "crypto/seal.h"
 #include "crypto/secret.h"
@@ -129,6 +130,25 @@ static int f_apps_folder(lua_State *L)
     return 1;
 }
 
+/* server.event(line): appends it to what latchkey_event_log names.  -> whether
+ * there is such a file; without a line that is all. */
+static int f_event(lua_State *L)
+{
+    const char *path = api_of(L)->conf->event_log;
+    struct log_file *file;
+    bool open = path && log_file_open(&file, path) == OK;
+    struct slice line = vm_slice(L, 1);
+    if (open && line.data) {
+        struct buf text = { 0 };
+        buf_add(&text, line);
+        buf_add_char(&text, '\n');
+        log_file_write(file, buf_slice(&text));
+        buf_free(&text);
+    }
+    lua_pushboolean(L, open);
+    return 1;
+}
+
 void latchkey_server_open(struct vm *vm, lua_State *L)
 {
     static const luaL_Reg funcs[] = { { "status", f_status },
@@ -137,6 +157,7 @@ void latchkey_server_open(struct vm *vm, lua_State *L)
                                       { "is_admin", f_is_admin },
                                       { "is_service", f_is_service },
                                       { "mac", f_mac },
+                                      { "event", f_event },
                                       { "prefix", f_prefix },
                                       { "apps_folder", f_apps_folder },
                                       { NULL, NULL } };

@@ -164,6 +164,34 @@ static bool get_request_time(struct request *r, struct buf *out)
     return true;
 }
 
+static bool get_request_id(struct request *r, struct buf *out)
+{
+    buf_add(out, request_id(r));
+    return true;
+}
+
+/* The trace-id of the caller's traceparent (W3C Trace Context, 3.2.2), where
+ * it is one: lower-case hex, not all zeros. */
+static bool get_trace_id(struct request *r, struct buf *out)
+{
+    enum { AT = 3, DIGITS = 32 };
+    struct slice parent = request_header(r, SLICE("traceparent"));
+    struct slice id = slice_from(parent, AT);
+    if (parent.len < AT + DIGITS + 1 || parent.data[2] != '-' ||
+        id.data[DIGITS] != '-')
+        return false;
+    id.len = DIGITS;
+    bool zeros = true;
+    for (size_t i = 0; i < DIGITS; i++) {
+        if (!strchr("0123456789abcdef", id.data[i]) || !id.data[i])
+            return false;
+        zeros &= id.data[i] == '0';
+    }
+    if (!zeros)
+        buf_add(out, id);
+    return !zeros;
+}
+
 static bool get_request_body(struct request *r, struct buf *out)
 {
     return r->body_read && r->body.len && !ngx_body_file(r) &&
@@ -400,6 +428,7 @@ static const struct builtin {
     { { "request_filename", sizeof "request_filename" - 1 },
       get_request_filename,
       NULL },
+    { { "request_id", sizeof "request_id" - 1 }, get_request_id, NULL },
     { { "request_method", sizeof "request_method" - 1 }, get_method, NULL },
     { { "request_time", sizeof "request_time" - 1 }, get_request_time, NULL },
     { { "request_uri", sizeof "request_uri" - 1 }, get_request_uri, NULL },
@@ -411,6 +440,7 @@ static const struct builtin {
     { { "status", sizeof "status" - 1 }, get_status, NULL },
     { { "time_iso8601", sizeof "time_iso8601" - 1 }, get_time_iso8601, NULL },
     { { "time_local", sizeof "time_local" - 1 }, get_time_local, NULL },
+    { { "trace_id", sizeof "trace_id" - 1 }, get_trace_id, NULL },
     { { "uri", sizeof "uri" - 1 }, get_uri, NULL },
 };
 

@@ -381,7 +381,8 @@ struct conf {
     const char *apps;   /* absolute */
     bool apps_watch;
     struct conf_secret master_key, service_key, admin_token;
-    const char *node; /* NULL: the host name */
+    const char *node;      /* NULL: the host name */
+    const char *event_log; /* NULL: none */
 
     const struct conf_sockets *sockets; /* of http; NULL: there is none */
     struct conf_server *servers;

@@ -210,6 +210,7 @@ static const struct directive table[] = {
     { "latchkey_admin_token", IN_HTTP, 1, 1,
       latchkey_secret, CONF(admin_token) },
     { "latchkey_node", IN_HTTP, 1, 1, latchkey_node, CONF(node) },
+    { "latchkey_event_log", IN_HTTP, 1, 1, setting_path, CONF(event_log) },
 };
 /* clang-format on */
 

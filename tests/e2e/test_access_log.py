@@ -36,3 +36,39 @@ def test_a_json_format_is_json(server):
     shop.client().get("/json", User_Agent='a"\tb')
     assert json.loads(lines(shop, "json.log", 1)[0]) == {
         "agent": 'a"\tb', "to": "/json"}
+
+
+TRACED = """
+    log_format traced escape=json
+        '{"request_id":"$request_id","trace_id":"$trace_id"}';
+    access_log traced.log traced;
+"""
+TRACE = "4bf92f3577b34da6a3ce929d0e0e4736"
+
+
+def test_request_id_and_trace_are_in_the_line(server):
+    shop = server(http=TRACED)
+    answer = shop.client().get("/v1/demo-wechat/session",
+                               traceparent=f"00-{TRACE}-00f067aa0ba902b7-01")
+    told = json.loads(lines(shop, "traced.log", 1)[0])
+    assert told == {"request_id": answer.headers["X-Request-Id"],
+                    "trace_id": TRACE}
+
+
+def test_a_traceparent_that_is_none_is_left_out(server):
+    shop = server(http=TRACED)
+    bad = ["", "00", f"00-{TRACE}", f"00-{TRACE.upper()}-00f067aa0ba902b7-01",
+           f"00-{'0' * 32}-00f067aa0ba902b7-01", "-" * 60, "x" * 60]
+    for text in bad:
+        shop.client().get("/v1/demo-wechat/session", traceparent=text)
+    told = [json.loads(line) for line in lines(shop, "traced.log", len(bad))]
+    assert [one["trace_id"] for one in told] == [""] * len(bad)
+
+
+def test_events_go_to_a_file_of_their_own(server):
+    shop = server(http="latchkey_event_log events.log;", server="""
+        location /event { content_by_lua_block {
+            ngx.print(tostring(require("latchkey.server").event('{"a":1}')))
+        } }""")
+    assert shop.client().get("/event").text == "true"
+    assert lines(shop, "events.log", 1) == ['{"a":1}']
