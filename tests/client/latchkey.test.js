@@ -5,6 +5,7 @@ const assert = require("node:assert/strict");
 const { spawnSync } = require("node:child_process");
 const fs = require("node:fs");
 const http = require("node:http");
+const os = require("node:os");
 const path = require("node:path");
 const { after, afterEach, before, test } = require("node:test");
 const { ROOT, WECHAT, DOUYIN, ask, sleep, until, startSandbox, startServer }
@@ -23,6 +24,8 @@ before(async () => {
     shop: ["wechat", WECHAT],
     video: ["douyin", DOUYIN],
     brisk: ["wechat", WECHAT, 'refresh = { every = "1s", min = "1s" }'],
+    qq: ["qq", "1108164955"],
+    kuaishou: ["kuaishou", "ks691057985404321"],
   });
 });
 
@@ -320,6 +323,18 @@ test("on Douyin data sealed before another login opens all the same",
     assert.match((await lk.phone(event)).phoneNumber, /^138/);
   });
 
+for (const [platform, appid] of [["qq", "1108164955"],
+  ["kuaishou", "ks691057985404321"]]) {
+  test(`on ${platform} all is as on WeChat`, async () => {
+    const phone = new Phone(sandbox, platform, appid);
+    const { lk } = open(platform, phone);
+    await lk.launch();
+    assert.match((await lk.phone(await phone.tap())).phoneNumber, /^138/);
+    await lk.launch();
+    assert.equal(phone.count("login"), 1);
+  });
+}
+
 // ---- refresh and logout -----------------------------------------------------
 
 test("it logs in again when it is time, and only while it shows", async () => {
@@ -432,6 +447,17 @@ test("its syntax is ES5, and the native page's", () => {
 test("a module of the new kind can import it", async () => {
   const module = await import(FILE);
   assert.equal(module.create, create);
+});
+
+test("with an export at its end it is an ES module", async (t) => {
+  const folder = fs.mkdtempSync(path.join(os.tmpdir(), "latchkey-client-"));
+  t.after(() => fs.rmSync(folder, { recursive: true }));
+  const copy = path.join(folder, "latchkey.mjs");
+  fs.writeFileSync(copy, fs.readFileSync(FILE) + "export { create };\n");
+  const module = await import(copy);
+  assert.deepEqual(Object.keys(module), ["create"]);
+  assert.ok(module.create({ base: server.url, app: "shop",
+    host: new Phone(sandbox, "wechat", WECHAT).host }).launch);
 });
 
 // ---- the example pages ------------------------------------------------------
