@@ -46,6 +46,7 @@ static void open_all(struct vm *vm)
         ngx_ssl_open,
         ngx_socket_open,
         latchkey_crypto_open,
+        latchkey_driver_open,
         latchkey_exchange_open,
         latchkey_flight_open,
         latchkey_underway_open,

@@ -171,6 +171,7 @@ void ngx_semaphore_open(struct vm *vm, lua_State *L); /* "ngx.semaphore" */
 void ngx_ssl_open(struct vm *vm, lua_State *L);       /* "ngx.ssl" */
 void ngx_socket_open(struct vm *vm, lua_State *L);    /* after ngx_req */
 void latchkey_crypto_open(struct vm *vm, lua_State *L);
+void latchkey_driver_open(struct vm *vm, lua_State *L);
 void latchkey_exchange_open(struct vm *vm, lua_State *L);
 void latchkey_flight_open(struct vm *vm, lua_State *L);
 void latchkey_underway_open(struct vm *vm, lua_State *L);

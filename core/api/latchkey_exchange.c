@@ -1,6 +1,7 @@
 /* latchkey_exchange.c -- `require "latchkey.exchange"`: a login code traded
  * with its platform. */
 #include "api/api.h"
+#include "api/latchkey_driver.h"
 #include "api/latchkey_keyring.h"
 #include "base/metrics.h"
 #include "platform/platform_login.h"
@@ -137,7 +138,8 @@ static int f_login(lua_State *L)
     luaL_checktype(L, 1, LUA_TTABLE);
     lua_settop(L, 1);
     lua_getfield(L, 1, "platform");
-    const struct platform *platform = platform_find(vm_check_slice(L, -1));
+    const struct platform *platform =
+        latchkey_driver_find(L, vm_check_slice(L, -1));
     luaL_argcheck(L, platform, 1, "no such platform");
     struct task *t = task_check(L);
     struct exchange *x = calloc(1, sizeof *x);
@@ -157,7 +159,7 @@ static int f_login(lua_State *L)
  * nil where there is no such platform. */
 static int f_defaults(lua_State *L)
 {
-    const struct platform *p = platform_find(vm_check_slice(L, 1));
+    const struct platform *p = latchkey_driver_find(L, vm_check_slice(L, 1));
     if (!p)
         return 0;
     lua_createtable(L, 0, 4);

@@ -118,9 +118,9 @@ static bool field_bool(lua_State *L, int table, const char *name)
     return b;
 }
 
-/* keyring.rules{appid, max_age, skew, keep, window, phone, watermark} -> what
- * ring:open asks of data and keys, as a handle: a policy has the same all day.
- * Seconds. */
+/* keyring.rules{appid, max_age, skew, keep, window, phone, watermark, hex} ->
+ * what ring:open asks of data and keys, as a handle: a policy has the same all
+ * day.  Seconds. */
 static int f_rules(lua_State *L)
 {
     luaL_checktype(L, 1, LUA_TTABLE);
@@ -138,6 +138,7 @@ static int f_rules(lua_State *L)
         .keep = (unsigned)field_number(L, 1, "keep"),
         .need_phone = field_bool(L, 1, "phone"),
         .need_watermark = field_bool(L, 1, "watermark"),
+        .hex = field_bool(L, 1, "hex"),
     };
     luaL_getmetatable(L, RULES);
     lua_setmetatable(L, -2);

@@ -9,27 +9,23 @@ enum { IV_TEXT = 64 }; /* longer is not looked at */
 
 /* What one opening works on; wiped as a whole. */
 struct work {
-    struct buf data, iv; /* decoded */
-    struct buf key;      /* decoded, of the key on trial */
-    struct buf plain;    /* what that key made of data */
-    size_t parsed;       /* bytes that the JSON parser has read for all keys */
+    bool (*decode)(struct buf *out, struct slice text); /* of key and iv */
+    struct buf data, iv;                                /* decoded */
+    struct buf key;   /* decoded, of the key on trial */
+    struct buf plain; /* what that key made of data */
+    size_t parsed;    /* bytes that the JSON parser has read for all keys */
 };
-
-static enum err decode(struct buf *out, struct slice text, const char *field)
-{
-    if (!buf_reserve(out, text.len))
-        return ERR_NOMEM;
-    if (!text_unbase64(out, text))
-        return err_set(ERR_INVALID, "%s is not base64", field);
-    return OK;
-}
 
 static enum err check_iv(struct work *w, struct slice iv)
 {
-    enum err e = iv.len > IV_TEXT ? OK : decode(&w->iv, iv, "iv");
-    if (!e && w->iv.len != CIPHER_BLOCK)
-        e = err_set(ERR_INVALID, "iv is not 16 bytes");
-    return e;
+    if (!buf_reserve(&w->iv, IV_TEXT))
+        return ERR_NOMEM;
+    if (iv.len <= IV_TEXT && !w->decode(&w->iv, iv))
+        return err_set(ERR_INVALID, "iv is not %s",
+                       w->decode == text_unhex ? "hex" : "base64");
+    if (w->iv.len != CIPHER_BLOCK)
+        return err_set(ERR_INVALID, "iv is not 16 bytes");
+    return OK;
 }
 
 /* The shape of what the caller sent; no key has a part in it. */
@@ -39,9 +35,10 @@ static enum err check_shape(struct work *w, struct slice data, struct slice iv)
         return err_set(ERR_INVALID, "encryptedData is empty");
     if (data.len > (OPENDATA_MAX + 2) / 3 * 4)
         return err_set(ERR_INVALID, "encryptedData is over 8 KB");
-    enum err e = decode(&w->data, data, "encryptedData");
-    if (e)
-        return e;
+    if (!buf_reserve(&w->data, data.len))
+        return ERR_NOMEM;
+    if (!text_unbase64(&w->data, data))
+        return err_set(ERR_INVALID, "encryptedData is not base64");
     if (w->data.len > OPENDATA_MAX)
         return err_set(ERR_INVALID, "encryptedData is over 8 KB");
     if (w->data.len % CIPHER_BLOCK)
@@ -100,8 +97,8 @@ static json_t *try_key(struct work *w, const struct session_key *key)
     static const char zeros[16];
     struct slice aes = SLICE_OF(zeros, sizeof zeros);
     buf_clear(&w->key);
-    bool fits = text_unbase64(&w->key, keyring_text(key)) &&
-                cipher_key_fits(w->key.len);
+    bool fits =
+        w->decode(&w->key, keyring_text(key)) && cipher_key_fits(w->key.len);
     if (fits)
         aes = buf_slice(&w->key);
     uint8_t *plain = (uint8_t *)w->plain.data;
@@ -224,7 +221,7 @@ enum err opendata_open(const struct keyring *ring, struct slice data,
                        struct slice iv, const struct opendata_rules *rules,
                        struct opendata *out)
 {
-    struct work w = { 0 };
+    struct work w = { .decode = rules->hex ? text_unhex : text_unbase64 };
     *out = (struct opendata){ .cause = OPENDATA_KEY_STALE, .rank = -1 };
     enum err e = check_shape(&w, data, iv);
     if (!e)

@@ -39,6 +39,7 @@ struct opendata_rules {
     unsigned keep;       /* so many of the newest keys count; 0: all */
     bool need_phone;     /* phone fields must be there */
     bool need_watermark; /* else data without one is taken (share info) */
+    bool hex;            /* keys and iv are in hex, not base64 */
 };
 
 struct opendata {
@@ -52,8 +53,8 @@ struct opendata_phone {
     char country[16];
 };
 
-/* Opens data (base64) with iv (base64).  OK: out->object, watermark still in
- * it.  ERR_REFUSED: out->cause says why.  ERR_INVALID (`data_malformed`):
+/* Opens data (base64) with iv (as the keys).  OK: out->object, watermark still
+ * in it.  ERR_REFUSED: out->cause says why.  ERR_INVALID (`data_malformed`):
  * err_text() names the field; ERR_NOMEM.  out is set in every case. */
 enum err opendata_open(const struct keyring *ring, struct slice data,
                        struct slice iv, const struct opendata_rules *rules,

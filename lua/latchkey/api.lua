@@ -11,6 +11,7 @@ local keyring = require "latchkey.keyring"
 local login = require "latchkey.login"
 local metrics = require "latchkey.metrics"
 local phone = require "latchkey.phone"
+local platform = require "latchkey.platform"
 local reply = require "latchkey.reply"
 local req = require "latchkey.request"
 local session = require "latchkey.session"
@@ -132,7 +133,7 @@ end
 
 -- Login, with sealed data opened by the same call where it came along.
 local function do_login(policy, request, args)
-  local fault = args.encryptedData and phone.malformed(args)
+  local fault = args.encryptedData and phone.malformed(policy, args)
   if fault then return nil, "data_malformed", fault end
   local outcome = login.exchange(policy,
     { code = args.code, anonymous_code = args.anonymous_code }, request)
@@ -152,8 +153,8 @@ local function post_login(policy, request)
   if not args.code and not args.anonymous_code then
     return nil, "bad_request", "code is missing"
   end
-  if args.anonymous_code and policy.platform ~= "douyin" then
-    return nil, "bad_request", "anonymous_code is for Douyin only"
+  if args.anonymous_code and not platform[policy.platform].anonymous then
+    return nil, "bad_request", "this platform has no anonymous_code"
   end
   return do_login(policy, request, args)
 end

@@ -9,6 +9,7 @@ local keyring = require "latchkey.keyring"
 local login = require "latchkey.login"
 local metrics = require "latchkey.metrics"
 local once = require "latchkey.once"
+local platform = require "latchkey.platform"
 local req = require "latchkey.request"
 local rescue = require "latchkey.rescue"
 local session = require "latchkey.session"
@@ -30,15 +31,6 @@ local function refuse(policy, record, cause)
   return nil, "open_data_rejected"
 end
 
-local no_rules = keyring.rules { appid = "" }
-
--- What is wrong with the form of encryptedData and iv, or nil.
-function phone.malformed(args)
-  local _, cause, fault =
-    keyring.new():open(no_rules, args.encryptedData, args.iv, nil, 0)
-  return cause == "malformed" and fault or nil
-end
-
 -- What a policy asks of a phone number's data, and of any other.
 local of_phone = setmetatable({}, { __mode = "k" })
 local of_any = setmetatable({}, { __mode = "k" })
@@ -46,14 +38,25 @@ local of_any = setmetatable({}, { __mode = "k" })
 local function rules_of(policy, want)
   local known = want.phone and of_phone or of_any
   if not known[policy] then
+    local about = platform[policy.platform]
     known[policy] = keyring.rules {
       appid = policy.appid, skew = policy.phone.skew,
       max_age = want.phone and policy.phone.max_age or 0,
       keep = policy.key.keep, window = policy.key.window,
-      phone = want.phone, watermark = want.phone,
+      phone = want.phone, watermark = want.phone and about.watermark,
+      hex = about.hex,
     }
   end
   return known[policy]
+end
+
+local no_wish = {}
+
+-- What is wrong with the form of encryptedData and iv, or nil.
+function phone.malformed(policy, args)
+  local _, cause, fault = keyring.new():open(rules_of(policy, no_wish),
+    args.encryptedData, args.iv, nil, 0)
+  return cause == "malformed" and fault or nil
 end
 
 -- -> as ring:open; nil, "signature_mismatch"; nil, nil, reason.

@@ -96,10 +96,40 @@ local function base_urls(value)
   return value
 end
 
+-- Levenshtein's distance.
+local function distance(a, b)
+  local row = {}
+  for j = 0, #b do row[j] = j end
+  for i = 1, #a do
+    local diagonal = row[0]
+    row[0] = i
+    for j = 1, #b do
+      local cost = a:byte(i) == b:byte(j) and 0 or 1
+      local best = math.min(row[j] + 1, row[j - 1] + 1, diagonal + cost)
+      diagonal, row[j] = row[j], best
+    end
+  end
+  return row[#b]
+end
+
+-- The one of these sorted names that is most like it.
+local function nearest(name, names)
+  local best, least = nil, math.huge
+  for _, valid in ipairs(names) do
+    local d = distance(name, valid)
+    if d < least then best, least = valid, d end
+  end
+  return best
+end
+
 local function known_platform(value)
-  local found = type(value) == "string" and platform[value]
+  if type(value) ~= "string" then return nil, "a platform's name" end
+  local found, why = platform.find(value)
   if found then return value end
-  return nil, "one of " .. platform.names()
+  if why then return nil, "a driver that loads: " .. why end
+  local names = platform.names()
+  return nil, ('"%s" or a driver\'s module, did you mean "%s"?'):format(
+    concat(names, '", "'), nearest(value, names))
 end
 
 local NONE = {} -- no default, and not required
@@ -156,33 +186,6 @@ local function is_field(spec)
   return type(spec[1]) == "function"
 end
 
--- Levenshtein's distance.
-local function distance(a, b)
-  local row = {}
-  for j = 0, #b do row[j] = j end
-  for i = 1, #a do
-    local diagonal = row[0]
-    row[0] = i
-    for j = 1, #b do
-      local cost = a:byte(i) == b:byte(j) and 0 or 1
-      local best = math.min(row[j] + 1, row[j - 1] + 1, diagonal + cost)
-      diagonal, row[j] = row[j], best
-    end
-  end
-  return row[#b]
-end
-
-local function nearest(name, specs)
-  local names, best, least = {}, nil, math.huge
-  for valid in pairs(specs) do insert(names, valid) end
-  sort(names)
-  for _, valid in ipairs(names) do
-    local d = distance(name, valid)
-    if d < least then best, least = valid, d end
-  end
-  return best
-end
-
 local function joined(path, name)
   local longer = {}
   for i, part in ipairs(path) do longer[i] = part end
@@ -208,6 +211,13 @@ local function check_field(spec, value, path, faults)
   return good
 end
 
+local function names_of(specs)
+  local names = {}
+  for name in pairs(specs) do insert(names, name) end
+  sort(names)
+  return names
+end
+
 local function check_group(specs, raw, path, faults)
   local out = {}
   for name in pairs(raw) do
@@ -216,7 +226,7 @@ local function check_group(specs, raw, path, faults)
         path = joined(path, tostring(name)),
         message = ('unknown field "%s", did you mean "%s"?'):format(
           concat(joined(path, tostring(name)), "."),
-          concat(joined(path, nearest(tostring(name), specs)), ".")),
+          concat(joined(path, nearest(tostring(name), names_of(specs))), ".")),
       })
     end
   end

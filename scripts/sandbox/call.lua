@@ -14,10 +14,10 @@ local SLOW = 10000 -- milliseconds
 
 local call = {}
 
--- A query argument may come twice (a list) or bare (true): one text each.
-local function query()
+-- An argument may come twice (a list) or bare (true): one text each.
+local function flat(given)
   local args = {}
-  for name, value in pairs(ngx.req.get_uri_args()) do
+  for name, value in pairs(given) do
     value = type(value) == "table" and value[1] or value
     args[name] = value == true and "" or value
   end
@@ -32,11 +32,13 @@ local function multipart(body)
   return args
 end
 
--- The body's fields, from JSON or multipart; nil where it has none.
+-- The body's fields, from JSON or a form; nil where it has none.
 local function body_args(body)
   local type_of_body = ngx.req.get_headers()["content-type"] or ""
   if type_of_body:find("multipart/form-data", 1, true) then
     return multipart(body)
+  elseif type_of_body:find("application/x-www-form-urlencoded", 1, true) then
+    return flat(ngx.decode_args(body))
   end
   local args = json.decode(body)
   return type(args) == "table" and args or nil
@@ -51,7 +53,7 @@ local function receive(platform, path)
     api = platform.apis[method .. " " .. path],
     method = method,
     path = path,
-    query = query(),
+    query = flat(ngx.req.get_uri_args()),
     headers = ngx.req.get_headers(),
     body = body,
     args = body_args(body),

@@ -8,6 +8,8 @@ local state = require "sandbox.state"
 -- sandbox's clock back and forth.
 local LINGER = 600
 
+local LIFE = 300 -- seconds, where there is no setting for the platform
+
 local codes = {}
 
 local shapes = {
@@ -25,12 +27,18 @@ local shapes = {
   },
 }
 
+shapes.qq = shapes.wechat
+shapes.kuaishou = {
+  login = function() return crypto.hex(crypto.random(32)):upper() end,
+  phone = shapes.wechat.phone,
+}
+
 local function key_of(platform, code)
   return "code:" .. platform .. ":" .. code
 end
 
 local function life(platform)
-  return settings.get().code_life[platform]
+  return settings.get().code_life[platform] or LIFE
 end
 
 --- A new code of a kind (login, anonymous, phone) for who; key is the

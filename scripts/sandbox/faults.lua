@@ -10,9 +10,9 @@ local faults = {}
 
 -- The platform answers so instead of doing the work: a code is not spent.
 faults.errnos = {
-  busy = { wechat = -1, douyin = -1 },
-  quota = { wechat = 45009, douyin = 28003017 },
-  rate = { wechat = 45011, douyin = 28003018 },
+  busy = { wechat = -1, douyin = -1, qq = -1, kuaishou = 100200500 },
+  quota = { wechat = 45009, douyin = 28003017, qq = 45009 },
+  rate = { wechat = 45011, douyin = 28003018, qq = 45011 },
   blocked = { wechat = 40226 }, -- Douyin has no such answer
   ip = { wechat = 40164 },
 }
@@ -35,6 +35,8 @@ faults.apis = {
     "code2session", "code2session_v1", "token", "token_v1", "stable_token",
     "client_token", "check_session_key", "reset_session_key",
   },
+  qq = { "code2session" },
+  kuaishou = { "code2session" },
 }
 
 local fields = {

@@ -9,7 +9,7 @@ local state = require "sandbox.state"
 local dict = ngx.shared.sandbox
 local KEEP = 1000
 local BODY = 4096 -- bytes; of a longer body only its length is kept
-local SECRETS = { secret = true, client_secret = true }
+local SECRETS = { secret = true, client_secret = true, app_secret = true }
 
 local journal = {}
 

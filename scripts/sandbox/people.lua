@@ -19,6 +19,8 @@ end
 local openid = {
   wechat = function(...) return "o" .. base64url(27, ...) end,
   douyin = function(...) return "_000" .. base64url(32, ...) end,
+  qq = function(...) return crypto.hex(digest(...)):sub(1, 32):upper() end,
+  kuaishou = function(...) return "f" .. crypto.hex(digest(...)):sub(1, 31) end,
 }
 
 local unionid = {
@@ -29,6 +31,8 @@ local unionid = {
       hex:sub(13, 16), hex:sub(17, 20), hex:sub(21, 32))
   end,
 }
+unionid.qq = function(...) return "UID_" .. openid.qq(...) end
+unionid.kuaishou = function() end -- mini-games only
 
 --- The openid of who = {platform, appid, user}.
 function people.openid(who)

@@ -41,7 +41,7 @@ function phone.login(who, args)
   if args.anonymous ~= nil and type(args.anonymous) ~= "boolean" then
     return nil, 400, "anonymous: true or false is wanted"
   end
-  if who.platform == "wechat" then
+  if who.platform ~= "douyin" then
     if args.anonymous then
       return nil, 400, "anonymous: only Douyin has anonymous logins"
     end

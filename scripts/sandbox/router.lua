@@ -1,5 +1,6 @@
--- router.lua -- the sandbox's front door: /wechat/ and /douyin/ are the
--- platforms, /sandbox/ is for tests and for pretending to be a phone.
+-- router.lua -- the sandbox's front door: /wechat/, /douyin/, /qq/ and
+-- /kuaishou/ are the platforms, /sandbox/ is for tests and for pretending to be
+-- a phone.
 
 local apps = require "sandbox.apps"
 local call = require "sandbox.call"
@@ -12,6 +13,8 @@ local state = require "sandbox.state"
 local platforms = {
   wechat = require "sandbox.wechat",
   douyin = require "sandbox.douyin",
+  qq = require "sandbox.qq",
+  kuaishou = require "sandbox.kuaishou",
 }
 
 local router = {}

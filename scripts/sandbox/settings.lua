@@ -17,7 +17,7 @@ local fields = {
     wechat = rules.number(0, DAY),
     douyin = rules.number(0, DAY),
   },
-  -- WeChat: seconds that must pass before a login replaces the key
+  -- all but Douyin: seconds that must pass before a login replaces the key
   rotate_min = rules.number(0, 365 * DAY),
   -- seconds without use after which a session_key is dead
   key_life = rules.number(0, 3650 * DAY),

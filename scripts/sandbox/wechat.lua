@@ -27,6 +27,7 @@ local function credentials(args, grant)
   end
 end
 
+-- QQ's login too
 local function code2session(call)
   local args = call.query
   local wrong = credentials(args, "authorization_code")
@@ -35,7 +36,7 @@ local function code2session(call)
   elseif not given(args.js_code) then
     return nil, 41008
   end
-  local record, why = codes.find("wechat", "login", args.js_code)
+  local record, why = codes.find(call.platform, "login", args.js_code)
   if why == "used" then
     return nil, 40163
   elseif not record or record.who.appid ~= args.appid then

@@ -369,7 +369,7 @@ def test_a_wrong_phone_side_call_is_told_so(sandbox):
     assert raw(sandbox, "POST", path, "{")[0] == 400
     assert sandbox.get(path)[0] == 405
     assert sandbox.post(f"/sandbox/wechat/{WX}/fly", {"user": "a"})[0] == 404
-    assert sandbox.post(f"/sandbox/qq/{WX}/login", {"user": "a"})[0] == 404
+    assert sandbox.post(f"/sandbox/alipay/{WX}/login", {"user": "a"})[0] == 404
     assert sandbox.get("/elsewhere")[0] == 404
 
 

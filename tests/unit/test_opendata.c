@@ -97,6 +97,31 @@ static void each_key_of_the_ring_is_tried(void **state)
     buf_free(&data);
 }
 
+/* KEY_A and IV in another writing. */
+static void keys_and_iv_may_be_in_hex(void **state)
+{
+    (void)state;
+    struct buf data = seal(KEY_A, SLICE(PHONE)), iv = { 0 }, bytes = { 0 };
+    struct keyring ring = ring_of("00000000000000000000000000000000", KEY_B);
+    struct opendata_rules rules = usual;
+    struct opendata out;
+    rules.hex = true;
+    assert_true(text_unbase64(&bytes, SLICE(IV)));
+    text_hex(&iv, buf_slice(&bytes));
+    assert_int_equal(
+        opendata_open(&ring, buf_slice(&data), buf_slice(&iv), &rules, &out),
+        OK);
+    assert_int_equal(out.rank, 1);
+    json_decref(out.object);
+    assert_int_equal(
+        opendata_open(&ring, buf_slice(&data), SLICE(IV), &rules, &out),
+        ERR_INVALID);
+    assert_string_equal(err_text(), "iv is not hex");
+    buf_free(&data);
+    buf_free(&iv);
+    buf_free(&bytes);
+}
+
 static void without_the_key_it_stays_closed(void **state)
 {
     (void)state;
@@ -443,6 +468,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(each_key_of_the_ring_is_tried),
+        cmocka_unit_test(keys_and_iv_may_be_in_hex),
         cmocka_unit_test(without_the_key_it_stays_closed),
         cmocka_unit_test(keys_beyond_the_rules_do_not_count),
         cmocka_unit_test(a_text_that_is_no_key_opens_nothing),
