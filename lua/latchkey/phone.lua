@@ -6,6 +6,7 @@ local cjson = require "cjson.safe"
 local hook = require "latchkey.hook"
 local identity = require "latchkey.identity"
 local keyring = require "latchkey.keyring"
+local limit = require "latchkey.limit"
 local login = require "latchkey.login"
 local metrics = require "latchkey.metrics"
 local once = require "latchkey.once"
@@ -24,6 +25,7 @@ local opened = metrics.counter("latchkey_open_data_total",
 
 local function refuse(policy, record, cause)
   opened:add(1, policy.name, "rejected", cause, "")
+  limit.take(policy, "failed", record.identity)
   ngx.log(ngx.WARN, "open data refused: request_id=", req.id(), " app=",
     policy.name, " reason=open_data_rejected cause=", cause, " user=",
     record.user)
@@ -102,11 +104,7 @@ local function try_all(policy, record, args, request, want)
   return found, cause, more
 end
 
--- Opens args.encryptedData with args.iv for the user of a session record.
--- want.phone: it must be a phone number; want.quiet: a refusal is nobody's
--- failure.  -> object, or number and JSON (see ring:open), and the answer that
--- phone.once has kept for it; nil, reason, msg.  Waits.
-function phone.open(policy, record, args, request, want)
+local function open(policy, record, args, request, want)
   local found, cause, more = try_all(policy, record, args, request, want)
   local answer
   if found and want.phone and policy.phone.once and not want.quiet then
@@ -124,6 +122,19 @@ function phone.open(policy, record, args, request, want)
   if want.quiet then return nil, cause end
   if no_key[cause] and want.phone then rescue.keep(policy, record, args) end
   return refuse(policy, record, cause)
+end
+
+-- Opens args.encryptedData with args.iv for the user of a session record.
+-- want.phone: it must be a phone number; want.quiet: a refusal is nobody's
+-- failure.  -> object, or number and JSON (see ring:open), and the answer that
+-- phone.once has kept for it; nil, reason, msg.  Waits.
+function phone.open(policy, record, args, request, want)
+  if want.quiet then return open(policy, record, args, request, want) end
+  local over = limit.hold(policy, "failed", record.identity, request)
+  if over then return nil, over end
+  local found, more, answer = open(policy, record, args, request, want)
+  limit.release(policy, "failed", record.identity)
+  return found, more, answer
 end
 
 -- rawData that comes without sealed data must be signed by a key of the ring.
