@@ -49,6 +49,7 @@ static void open_all(struct vm *vm)
         latchkey_exchange_open,
         latchkey_flight_open,
         latchkey_underway_open,
+        latchkey_journal_open,
         latchkey_keyring_open,
         latchkey_metrics_open,
         latchkey_request_open,

@@ -174,6 +174,7 @@ void latchkey_crypto_open(struct vm *vm, lua_State *L);
 void latchkey_exchange_open(struct vm *vm, lua_State *L);
 void latchkey_flight_open(struct vm *vm, lua_State *L);
 void latchkey_underway_open(struct vm *vm, lua_State *L);
+void latchkey_journal_open(struct vm *vm, lua_State *L);
 void latchkey_keyring_open(struct vm *vm, lua_State *L);
 void latchkey_metrics_open(struct vm *vm, lua_State *L);
 void latchkey_request_open(struct vm *vm, lua_State *L);
