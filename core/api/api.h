@@ -97,7 +97,8 @@ struct api {
 enum err api_new(struct api **out, struct api_worker *worker,
                  const struct api_generation *generation);
 
-/* Runs init_worker_by_lua*, once it is going to serve. */
+/* Runs init_worker_by_lua*, once it is going to serve, and latchkey.sweeper in
+ * one worker. */
 enum err api_start(struct api *api);
 
 /* Runs exit_worker_by_lua*; what it logs of its faults is all that comes of

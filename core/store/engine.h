@@ -23,7 +23,7 @@ struct store_engine {
     enum err (*get)(void *reader, struct slice key, struct slice *record);
     void (*release)(void *reader);
 
-    /* Adds up to scan->max keys to scan->keys with engine_scanned, and sets
+    /* Adds up to scan->max keys to scan->keys with store_scanned, and sets
      * scan->more.  Needs no release. */
     enum err (*scan)(void *reader, struct store_scan *scan);
 
@@ -41,7 +41,7 @@ struct store_engine {
 };
 
 /* For scan: notes a key and its record. (store.c) */
-void engine_scanned(struct store_scan *scan, struct slice key,
-                    struct slice record);
+void store_scanned(struct store_scan *scan, struct slice key,
+                   struct slice record);
 
 extern const struct store_engine lmdb_engine, memory_engine;

@@ -221,7 +221,7 @@ static int scan_from(MDB_cursor *at, struct store_scan *scan)
         scan->more = n == scan->max;
         if (scan->more)
             return 0;
-        engine_scanned(scan, key, SLICE_OF(v.mv_data, v.mv_size));
+        store_scanned(scan, key, SLICE_OF(v.mv_data, v.mv_size));
         rc = mdb_cursor_get(at, &k, &v, MDB_NEXT);
     }
     return rc == MDB_NOTFOUND ? 0 : rc;

@@ -202,7 +202,7 @@ static enum err memory_scan(void *reader, struct store_scan *scan)
         if (scan->more)
             break;
         at = key_of(n);
-        engine_scanned(scan, at, record_of(n));
+        store_scanned(scan, at, record_of(n));
     }
     pthread_mutex_unlock(&m->lock);
     return OK;

@@ -250,8 +250,8 @@ enum err store_get(struct store_conn *conn, struct store_read *read)
 /* In scan->keys: [expires 8][length 2][key], as this machine writes numbers. */
 enum { SCANNED = 8 + 2 };
 
-void engine_scanned(struct store_scan *scan, struct slice key,
-                    struct slice record)
+void store_scanned(struct store_scan *scan, struct slice key,
+                   struct slice record)
 {
     struct record_head head = { 0 };
     uint16_t len = (uint16_t)key.len;

@@ -6,6 +6,7 @@ local cjson = require "cjson.safe"
 local apps = require "latchkey.app"
 local backend = require "latchkey.backend"
 local check = require "latchkey.check"
+local failures = require "latchkey.failures"
 local hook = require "latchkey.hook"
 local keyring = require "latchkey.keyring"
 local limit = require "latchkey.limit"
@@ -244,6 +245,7 @@ end
 
 -- The policy may reshape what is sent.
 local function answer(policy, request, data, reason, msg)
+  if reason and policy then failures.refused(policy, request, reason) end
   if policy and policy.on_error and not data then
     local ok, failed = hook.told(policy, request, reason, msg)
     if not ok then reason, msg = failed, nil end

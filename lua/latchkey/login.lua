@@ -7,12 +7,14 @@
 
 local cjson = require "cjson.safe"
 local crypto = require "latchkey.crypto"
+local events = require "latchkey.events"
 local exchange = require "latchkey.exchange"
 local flight = require "latchkey.flight"
 local hook = require "latchkey.hook"
 local identity = require "latchkey.identity"
 local limit = require "latchkey.limit"
 local metrics = require "latchkey.metrics"
+local person = require "latchkey.person"
 local platform = require "latchkey.platform"
 local server = require "latchkey.server"
 local session = require "latchkey.session"
@@ -21,7 +23,7 @@ local waiting = require "latchkey.waiting"
 
 local ngx = ngx
 
-local ENDED_AT_ONCE = 8 -- sessions; one commit takes 16 writes
+local ENDED_AT_ONCE = 6 -- sessions; one commit takes 16 writes
 
 local login = {}
 
@@ -57,11 +59,11 @@ local function call_platform(policy, args, request)
   return nil, reason
 end
 
--- The user's sessions that can still be good.
+-- The user's sessions that were not ended, as far as anyone remembers them.
 local function living(policy, list, now)
   local kept = {}
   for _, s in ipairs(list) do
-    if s.created + policy.session.ttl > now then kept[#kept + 1] = s end
+    if s.created + policy.session.ttl + session.KEPT > now then kept[#kept + 1] = s end
   end
   if #kept < policy.session.max then return kept end
   local good = {}
@@ -126,6 +128,8 @@ local function settle(policy, args, request, answer)
   local function change(found)
     local user = found.user
     note_answer(policy, found, answer, now)
+    local linked, why = person.link(policy, found)
+    if not linked then return nil, why end
     local token, record, key = session.new(policy, found, request.device, now)
     if not token then return nil, "store_unavailable" end
     local ok, reason, msg =
@@ -145,6 +149,7 @@ local function settle(policy, args, request, answer)
     user.seen = true
     writes[#writes + 1] = session.write(key, record)
     writes[#writes + 1] = keep_outcome(policy, args, outcome, now)
+    identity.note_code(user, writes[#writes], now)
     return writes
   end
   local ok, reason = identity.update(policy.name, openid_of(answer), now, change)
@@ -194,6 +199,10 @@ local function trade(policy, args, request)
   if outcome.reason then keep_failure(policy, args, outcome) end
   logins:add(1, policy.name, policy.platform,
     outcome.reason and "refused" or "ok", outcome.reason or "")
+  if outcome.token and events.watched() then
+    events.tell("login", { app = policy.name, user_id = outcome.user_id,
+                           request_id = request.id })
+  end
   return cjson.encode(outcome)
 end
 
@@ -217,10 +226,11 @@ local function replayed(policy, args, now)
   replays:add(1, policy.name, "replayed")
   local outcome = cjson.decode(text)
   if outcome.reason or args.key_only then return outcome end
-  if outcome.key_only or now >= outcome.at + policy.code.replay
-      or not session.find(policy, outcome.token, now) then
-    return { reason = "code_invalid" }
-  end
+  local record = not outcome.key_only
+    and now < outcome.at + policy.code.replay
+    and session.find(policy, outcome.token, now)
+  if not record then return { reason = "code_invalid" } end
+  outcome.user_id = record.user -- another one, where users were merged since
   return outcome
 end
 

@@ -3,6 +3,8 @@
 -- Callers hear one refusal for every cause; the cause goes to log and metric.
 
 local cjson = require "cjson.safe"
+local events = require "latchkey.events"
+local failures = require "latchkey.failures"
 local hook = require "latchkey.hook"
 local identity = require "latchkey.identity"
 local keyring = require "latchkey.keyring"
@@ -26,6 +28,7 @@ local opened = metrics.counter("latchkey_open_data_total",
 local function refuse(policy, record, cause)
   opened:add(1, policy.name, "rejected", cause, "")
   limit.take(policy, "failed", record.identity)
+  failures.rejected(policy, record, cause)
   ngx.log(ngx.WARN, "open data refused: request_id=", req.id(), " app=",
     policy.name, " reason=open_data_rejected cause=", cause, " user=",
     record.user)
@@ -115,6 +118,11 @@ local function open(policy, record, args, request, want)
   end
   if found then
     opened:add(1, policy.name, "ok", "", tostring(cause))
+    if want.quiet then failures.rescued(policy, record, cause) end
+    if events.watched() then
+      events.tell(want.phone and "phone" or "decrypt",
+        { app = policy.name, user_id = record.user })
+    end
     return found, more, answer
   end
   if not cause then return nil, more end
