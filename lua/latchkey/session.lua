@@ -136,16 +136,18 @@ function session.newest(policy, user, now)
 end
 
 -- A session of any app (introspect, verify): record, policy; nil, reason.
+-- Whoever asks has it from the client, so it is in use.  May wait.
 function session.find_any(apps, text, now)
   local key = text and key_of(text)
-  local record, why = nil, "not found"
-  if key then record, why = records:get(key) end
+  local record, version = nil, "not found"
+  if key then record, version = records:get(key) end
   local policy = record and apps.get(record.app)
   if not policy then
-    return nil, why == "store_unavailable" and why or "token_invalid"
+    return nil, version == "store_unavailable" and version or "token_invalid"
   end
-  why = ended(record, policy, now)
+  local why = ended(record, policy, now)
   if why then return nil, why end
+  touch(policy, key, record, version, now)
   return record, policy
 end
 
