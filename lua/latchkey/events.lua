@@ -93,7 +93,7 @@ function events.serve()
   ngx.header["Content-Type"] = "text/event-stream; charset=utf-8"
   ngx.header["Cache-Control"] = "no-store"
   ngx.header["X-Accel-Buffering"] = "no"
-  follow()
+  if ngx.req.get_method() ~= "HEAD" then follow() end
   readers = readers - 1
 end
 

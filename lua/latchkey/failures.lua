@@ -38,12 +38,16 @@ local function add(app, entry)
   if kept then kept:add(cjson.encode(entry)) end
 end
 
-local function tell(app, entry)
-  add(app, entry)
+local function announce(app, entry)
   events.tell("failure", {
     app = app, route = entry.route, request_id = entry.request_id,
     reason = entry.reason, cause = entry.cause, user_id = entry.user_id,
   })
+end
+
+local function tell(app, entry)
+  add(app, entry)
+  announce(app, entry)
 end
 
 local function route_of()
@@ -51,11 +55,12 @@ local function route_of()
 end
 
 -- Notes a refusal of the API; request.record: the session's, where it is
--- known.
+-- known.  One of a limit is told to who looks on, but would push others out.
 function failures.refused(policy, request, reason)
   if untold[reason] then return end
   local record = request.record or {}
-  tell(policy.name, {
+  local keep = reason == "rate_limited" and announce or tell
+  keep(policy.name, {
     route = route_of(), request_id = req.id(), reason = reason,
     user_id = record.user, openid = record.openid,
   })

@@ -7,10 +7,18 @@
 -- Their names are identity keys (hashes) and addresses.  Without that
 -- dictionary there are no limits; the start warns of it.
 
+local cache = require "latchkey.cache"
+
 local ngx = ngx
 local ceil, max = math.ceil, math.max
 
 local dict = ngx.shared.limits
+
+-- The counters' names, made once for who comes often.
+local names = {}
+for _, what in ipairs { "login", "phone", "failed", "address" } do
+  names[what] = cache.memo(function(who) return what .. "/" .. who end)
+end
 
 local limit = {}
 
@@ -23,7 +31,7 @@ end
 function limit.take(policy, what, who)
   local rate = policy.limit[what]
   if not rate or not dict then return nil end
-  local key = what .. "/" .. who
+  local key = names[what](who)
   local count = dict:incr(key, 1, 0, rate[2])
   if count and count > rate[1] then return seconds_left(key) end
 end
@@ -47,7 +55,7 @@ end
 
 -- Takes back what limit.hold counted; a failure is then counted by limit.take.
 function limit.release(policy, what, who)
-  if policy.limit[what] and dict then dict:incr(what .. "/" .. who, -1) end
+  if policy.limit[what] and dict then dict:incr(names[what](who), -1) end
 end
 
 return limit

@@ -22,17 +22,22 @@ local gauge = metrics.gauge("latchkey_sessions", "Sessions that live.", {})
 
 local finish = { merge = merge.finish, erase = erase.finish }
 
--- At the start whatever is left; later what nobody seems to work on.
+-- At the start whatever is left; later what nobody seems to work on, and what
+-- failed, now and then.
 local function do_jobs(state)
+  local tried, now = {}, ngx.time()
   for _, key in ipairs(store.keys("job/", nil, 50) or {}) do
     local job = cjson.decode(store.get(key) or "")
     local f = job and finish[key:match "^job/(%a+)/"]
-    if f and (not state.begun or job.at + UNTIL_OLD < ngx.time()) then
+    local last = state.tried and (state.tried[key] or job and job.at) or 0
+    tried[key] = last
+    if f and last + UNTIL_OLD < now then
       ngx.log(ngx.NOTICE, "finishing what was left: ", key)
+      tried[key] = now
       f(job)
     end
   end
-  state.begun = true
+  state.tried = tried
 end
 
 -- The app after that name that has something to forget.
