@@ -261,6 +261,16 @@ static enum err make(struct generation **out, const struct options *o,
     return e;
 }
 
+static void warn_unlimited(const struct generation *g)
+{
+    const struct conf_shared_dict *d = g->conf->shared_dicts;
+    while (d && !slice_eq(d->name, SLICE("limits")))
+        d = d->next;
+    if (!d && g->api.napps)
+        log_write(LOG_WARN, "the policies' limits are off: there is no "
+                            "\"lua_shared_dict limits\"");
+}
+
 enum err generation_new(struct generation **out, const struct options *o,
                         struct generation *keep, struct generation *last,
                         struct api_worker *scratch, uint64_t number)
@@ -272,6 +282,8 @@ enum err generation_new(struct generation **out, const struct options *o,
     e = read_apps(g);
     if (e == OK)
         e = try_all(g, last, scratch);
+    if (e == OK && !keep)
+        warn_unlimited(g);
     if (e == OK)
         *out = g;
     else

@@ -425,7 +425,7 @@ static enum err open_loop(struct server *s)
 static enum err load_first(struct server *s)
 {
     if (s->options->error_log)
-        log_open(s->options->error_log, LOG_ERR);
+        log_open(s->options->error_log, LOG_WARN);
     enum err e = generation_new(&s->current, s->options, NULL, NULL,
                                 &s->scratch, s->number = 1);
     if (e != OK)

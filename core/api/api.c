@@ -50,6 +50,7 @@ static void open_all(struct vm *vm)
         latchkey_exchange_open,
         latchkey_flight_open,
         latchkey_underway_open,
+        latchkey_journal_open,
         latchkey_keyring_open,
         latchkey_metrics_open,
         latchkey_request_open,
@@ -184,9 +185,26 @@ enum err api_new(struct api **out, struct api_worker *worker,
     return e;
 }
 
+/* One worker does what is to be done once in a while. */
+static enum err start_sweeper(struct api *api)
+{
+    lua_State *L = api->vm->L;
+    if (api->worker->id || !api->worker->store || !api->generation->napps)
+        return OK;
+    lua_getglobal(L, "require");
+    lua_pushliteral(L, "latchkey.sweeper");
+    enum err e = vm_call(api->vm, 1, 1);
+    if (e != OK)
+        return e;
+    lua_getfield(L, -1, "start");
+    lua_remove(L, -2);
+    return vm_call(api->vm, 0, 0);
+}
+
 enum err api_start(struct api *api)
 {
-    return run_code(api, api->conf->init_worker, "init_worker_by_lua*");
+    enum err e = run_code(api, api->conf->init_worker, "init_worker_by_lua*");
+    return e == OK ? start_sweeper(api) : e;
 }
 
 void api_exit(struct api *api)

@@ -97,7 +97,8 @@ struct api {
 enum err api_new(struct api **out, struct api_worker *worker,
                  const struct api_generation *generation);
 
-/* Runs init_worker_by_lua*, once it is going to serve. */
+/* Runs init_worker_by_lua*, once it is going to serve, and latchkey.sweeper in
+ * one worker. */
 enum err api_start(struct api *api);
 
 /* Runs exit_worker_by_lua*; what it logs of its faults is all that comes of
@@ -175,6 +176,7 @@ void latchkey_driver_open(struct vm *vm, lua_State *L);
 void latchkey_exchange_open(struct vm *vm, lua_State *L);
 void latchkey_flight_open(struct vm *vm, lua_State *L);
 void latchkey_underway_open(struct vm *vm, lua_State *L);
+void latchkey_journal_open(struct vm *vm, lua_State *L);
 void latchkey_keyring_open(struct vm *vm, lua_State *L);
 void latchkey_metrics_open(struct vm *vm, lua_State *L);
 void latchkey_request_open(struct vm *vm, lua_State *L);

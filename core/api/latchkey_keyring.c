@@ -4,6 +4,7 @@
 #include "api/api.h"
 #include "api/json.h"
 #include "base/text.h"
+#include "crypto/digest.h"
 #include "crypto/secret.h"
 #include "login/opendata.h"
 #include "login/signature.h"
@@ -297,6 +298,56 @@ static int f_info(lua_State *L)
     return 3;
 }
 
+/* Names a key without telling anything of it: 128 random bits behind 32 of a
+ * hash. */
+static void push_id(lua_State *L, const struct session_key *key)
+{
+    enum { ID = 4 };
+    uint8_t hash[DIGEST_SHA256];
+    struct buf hex = { 0 };
+    digest_sha256(keyring_text(key), hash);
+    text_hex(&hex, SLICE_OF(hash, ID));
+    vm_push(L, buf_slice(&hex));
+    buf_free(&hex);
+}
+
+/* ring:id(rank) -> a name of that key for operators; nil: no such key */
+static int f_id(lua_State *L)
+{
+    const struct keyring *ring = latchkey_keyring_check(L, 1);
+    lua_Integer rank = luaL_checkinteger(L, 2);
+    if (rank < 0 || rank >= (lua_Integer)ring->count)
+        return 0;
+    push_id(L, &ring->keys[rank]);
+    return 1;
+}
+
+/* ring:list(now) -> {{id, age, used_ago, verified_ago, verdict}, ...}, the
+ * newest first. */
+static int f_list(lua_State *L)
+{
+    const struct keyring *ring = latchkey_keyring_check(L, 1);
+    uint64_t now = check_time(L, 2);
+    lua_createtable(L, (int)ring->count, 0);
+    for (unsigned i = 0; i < ring->count; i++) {
+        const struct session_key *key = &ring->keys[i];
+        lua_createtable(L, 0, 5);
+        push_id(L, key);
+        lua_setfield(L, -2, "id");
+        push_age(L, now, key->learnt);
+        lua_setfield(L, -2, "age");
+        push_age(L, now, key->used);
+        lua_setfield(L, -2, "used_ago");
+        push_age(L, now, key->verified);
+        lua_setfield(L, -2, "verified_ago");
+        lua_pushstring(
+            L, keyring_verdict_name((enum keyring_verdict)key->verdict));
+        lua_setfield(L, -2, "verdict");
+        lua_rawseti(L, -2, (int)i + 1);
+    }
+    return 1;
+}
+
 /* keyring.repair(text) -> text with '+' for blanks, whether there were any */
 static int f_repair(lua_State *L)
 {
@@ -318,8 +369,9 @@ void latchkey_keyring_open(struct vm *vm, lua_State *L)
     static const luaL_Reg methods[] = {
         { "push", f_push },     { "trim", f_trim }, { "open", f_open },
         { "signed", f_signed }, { "hmac", f_hmac }, { "used", f_used },
-        { "judge", f_judge },   { "info", f_info }, { "__len", f_len },
-        { "__gc", f_gc },       { NULL, NULL }
+        { "judge", f_judge },   { "info", f_info }, { "id", f_id },
+        { "list", f_list },     { "__len", f_len }, { "__gc", f_gc },
+        { NULL, NULL }
     };
     static const luaL_Reg key_methods[] = { { "__gc", f_key_gc },
                                             { NULL, NULL } };

@@ -4,6 +4,7 @@
  * key rings, and a script gets them as handles only. */
 #include "api/api.h"
 #include "api/latchkey_keyring.h"
+#include "base/clock.h"
 #include "store/store.h"
 #include <assert.h>
 #include <stdlib.h>
@@ -81,6 +82,69 @@ static int f_get(lua_State *L)
     int n = push_read(L, &read);
     buf_wipe(&read.value);
     return n;
+}
+
+/* ---- walking ------------------------------------------------------------- */
+
+enum { SCAN_MAX = 20000 };
+
+static enum err scan(lua_State *L, struct store_scan *s)
+{
+    lua_Integer max = luaL_checkinteger(L, 3);
+    *s = (struct store_scan){ .prefix = vm_check_slice(L, 1),
+                              .after = vm_slice(L, 2),
+                              .max = (unsigned)max };
+    luaL_argcheck(L, max >= 1 && max <= SCAN_MAX, 3, "1 to 20000 expected");
+    return store_scan(conn_of(L), s);
+}
+
+/* store.keys(prefix, after or nil, max) -> {key, ...} in their order, those
+ * beyond `after` only; the last one looked at, or nil at the end.  nil,
+ * "store_unavailable".  Looks at max keys at most. */
+static int f_keys(lua_State *L)
+{
+    struct store_scan s;
+    struct slice left, key = SLICE_NONE;
+    uint64_t expires, now = (uint64_t)clock_now();
+    int count = 0;
+    enum err e = scan(L, &s);
+    lua_newtable(L);
+    left = buf_slice(&s.keys);
+    while (!e && store_scan_next(&left, &key, &expires)) {
+        if (expires && expires <= now)
+            continue;
+        vm_push(L, key);
+        lua_rawseti(L, -2, ++count);
+    }
+    lua_pushnil(L);
+    if (s.more) {
+        vm_push(L, key);
+        lua_replace(L, -2);
+    }
+    buf_free(&s.keys);
+    return e ? vm_fail(L, "store_unavailable") : 2;
+}
+
+/* store.count(prefix, after or nil, max, at) -> how many of these keys are
+ * kept beyond unix time `at`; the last one looked at, or nil at the end. */
+static int f_count(lua_State *L)
+{
+    struct store_scan s;
+    struct slice left, key = SLICE_NONE;
+    uint64_t expires, at = (uint64_t)luaL_checknumber(L, 4);
+    lua_Integer count = 0;
+    enum err e = scan(L, &s);
+    left = buf_slice(&s.keys);
+    while (!e && store_scan_next(&left, &key, &expires))
+        count += !expires || expires > at;
+    lua_pushinteger(L, count);
+    lua_pushnil(L);
+    if (s.more) {
+        vm_push(L, key);
+        lua_replace(L, -2);
+    }
+    buf_free(&s.keys);
+    return e ? vm_fail(L, "store_unavailable") : 2;
 }
 
 /* ---- writing ------------------------------------------------------------- */
@@ -242,10 +306,10 @@ static int f_stat(lua_State *L)
 
 void latchkey_store_open(struct vm *vm, lua_State *L)
 {
-    static const luaL_Reg funcs[] = { { "get", f_get },
-                                      { "commit", f_commit },
-                                      { "stat", f_stat },
-                                      { NULL, NULL } };
+    static const luaL_Reg funcs[] = {
+        { "get", f_get },       { "keys", f_keys }, { "count", f_count },
+        { "commit", f_commit }, { "stat", f_stat }, { NULL, NULL }
+    };
     (void)L;
     luaL_newmetatable(vm->L, VERSION_CLASS);
     lua_pop(vm->L, 1);

@@ -186,6 +186,8 @@ static bool prepare(struct request *r)
 {
     if (r->phase == CONF_SERVER_REWRITE)
         r->enters_server = true; /* its own rewriting follows its code */
+    if (r->phase == CONF_ACCESS)
+        realip_resolve(r, &r->location->realip);
     return r->phase != CONF_REWRITE || enter_location(r);
 }
 

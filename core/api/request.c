@@ -13,7 +13,7 @@ void request_log_tail(const struct request *r, struct buf *out)
 {
     struct slice path, query;
     uri_split(r->http->uri, &path, &query); /* the query is never logged */
-    struct slice address = http_conn_address(r->http);
+    struct slice address = realip_address(r);
     struct slice host = request_header(r, SLICE("Host"));
     buf_addf(out, ", client: %.*s, server: %.*s, request: \"%.*s %.*s %.*s\"",
              SLICE_FMT(address), SLICE_FMT(r->server->name),
@@ -175,6 +175,7 @@ static void on_headers(struct http_request *http, void *user)
     http->user = r; /* without it: dropped */
     vm_hold(api->vm);
     copy_headers(r);
+    realip_resolve(r, &r->server->root->realip);
     read_uri(r);
     phase_locate(r);
     uint64_t max = r->location->client_max_body_size;

@@ -26,6 +26,9 @@ struct request {
     bool body_clean;         /* that goes with the request */
     bool body_changed;       /* it is a script's */
     struct slice *variables; /* conf->nvariables; data NULL: not set */
+    struct slice client; /* its address, as a believed proxy said; data NULL:
+                          * the connection's */
+    unsigned client_port;
     size_t ovector[2 * REQUEST_CAPTURES];
     unsigned captures;
     struct slice captured; /* what the offsets count in */
@@ -115,6 +118,12 @@ bool request_drops(int status);
 /* Ends it after a fault of its script: 500, or, where the answer has begun,
  * by breaking that off. */
 void request_fail(struct request *r);
+
+/* Where it comes from: the connection's address and port, or those that a
+ * proxy told, once realip_resolve believed it; port 0: not told. (realip.c) */
+struct slice realip_address(const struct request *r);
+unsigned realip_port(const struct request *r);
+void realip_resolve(struct request *r, const struct conf_realip *c);
 
 /* Finds r->location for r->uri. (phase.c) */
 void phase_locate(struct request *r);

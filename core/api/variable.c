@@ -63,13 +63,18 @@ static bool get_host(struct request *r, struct buf *out)
 
 static bool get_remote_addr(struct request *r, struct buf *out)
 {
+    return add(out, realip_address(r));
+}
+
+static bool get_realip_remote_addr(struct request *r, struct buf *out)
+{
     return add(out, http_conn_address(r->http));
 }
 
 static bool get_binary_remote_addr(struct request *r, struct buf *out)
 {
     unsigned char bytes[16];
-    const char *text = http_conn_address(r->http).data;
+    const char *text = realip_address(r).data;
     if (inet_pton(AF_INET, text, bytes) == 1)
         return add(out, SLICE_OF(bytes, 4));
     if (inet_pton(AF_INET6, text, bytes) == 1)
@@ -78,6 +83,14 @@ static bool get_binary_remote_addr(struct request *r, struct buf *out)
 }
 
 static bool get_remote_port(struct request *r, struct buf *out)
+{
+    unsigned port = realip_port(r);
+    if (port)
+        buf_addf(out, "%u", port);
+    return true;
+}
+
+static bool get_realip_remote_port(struct request *r, struct buf *out)
 {
     buf_addf(out, "%u", http_conn_port(r->http));
     return true;
@@ -414,6 +427,12 @@ static const struct builtin {
       NULL },
     { { "pid", sizeof "pid" - 1 }, get_pid, NULL },
     { { "query_string", sizeof "query_string" - 1 }, get_args, NULL },
+    { { "realip_remote_addr", sizeof "realip_remote_addr" - 1 },
+      get_realip_remote_addr,
+      NULL },
+    { { "realip_remote_port", sizeof "realip_remote_port" - 1 },
+      get_realip_remote_port,
+      NULL },
     { { "realpath_root", sizeof "realpath_root" - 1 },
       get_realpath_root,
       NULL },

@@ -20,7 +20,7 @@ static const char *const level_names[] = { "stderr", "emerg", "alert",
  * descriptor (dup3), so that a writer on another thread never meets a closed
  * one. */
 static _Atomic int log_fd = STDERR_FILENO;
-static _Atomic int log_max = LOG_ERR;
+static _Atomic int log_max = LOG_WARN; /* until a configuration says */
 static pthread_mutex_t log_lock = PTHREAD_MUTEX_INITIALIZER;
 static char *log_path;
 

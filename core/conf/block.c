@@ -56,6 +56,7 @@ static enum err location_defaults(struct scope *s, const struct node *n,
         .keepalive_requests = 1000,
         .server_tokens = CONF_TOKENS_ON,
         .sockets = conf_sockets_default,
+        .realip.header = SLICE("X-Real-IP"),
     };
     return scope_path_template(s, n, SLICE("html"), &at->root);
 }

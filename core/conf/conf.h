@@ -9,6 +9,7 @@
  * its implicit location, server->root. */
 #pragma once
 #include "base/arena.h"
+#include "base/ip.h"
 #include "base/log.h"
 #include "base/regex.h"
 #include "base/table.h"
@@ -214,6 +215,14 @@ struct conf_sockets {
     unsigned protocols, verify_depth;
 };
 
+/* Who is believed about where a request comes from. */
+struct conf_realip {
+    struct ip_block *from;
+    unsigned count;
+    struct slice header;
+    bool recursive;
+};
+
 struct conf_location {
     enum conf_location_kind kind;
     struct slice name; /* as written, without the modifier; "@x" */
@@ -260,6 +269,7 @@ struct conf_location {
     unsigned keepalive_requests;
     enum conf_tokens server_tokens;
     struct conf_sockets sockets;
+    struct conf_realip realip;
 };
 
 /* ---- servers ----------------------------------------------------------- */

@@ -113,6 +113,14 @@ static const struct directive table[] = {
     { "access_log", IN_ALL | MANY, 1, 2,
       logging_access, LOCATION(access_log) },
 
+    /* where requests come from */
+    { "set_real_ip_from", IN_ALL | MANY, 1, 1,
+      realip_from, LOCATION(realip) },
+    { "real_ip_header", IN_ALL, 1, 1,
+      realip_header, LOCATION(realip.header) },
+    { "real_ip_recursive", IN_ALL, 1, 1,
+      setting_flag, LOCATION(realip.recursive) },
+
     /* Lua */
     { "lua_package_path", IN_HTTP, 1, 1,
       scripting_path, CONF(lua_package_path) },

@@ -46,6 +46,10 @@ setter sockets_resolver;
 setter sockets_certificate;
 setter sockets_protocols;
 
+/* realip.c */
+setter realip_from;
+setter realip_header;
+
 /* latchkey.c: our own. */
 setter latchkey_store;
 setter latchkey_apps;

@@ -23,6 +23,10 @@ struct store_engine {
     enum err (*get)(void *reader, struct slice key, struct slice *record);
     void (*release)(void *reader);
 
+    /* Adds up to scan->max keys to scan->keys with store_scanned, and sets
+     * scan->more.  Needs no release. */
+    enum err (*scan)(void *reader, struct store_scan *scan);
+
     enum err (*begin)(void *db);
 
     /* ERR_CONFLICT and ERR_NOMEM: nothing of set was written and the
@@ -35,5 +39,9 @@ struct store_engine {
     enum err (*commit)(void *db); /* ends the transaction, also on errors */
     void (*abort)(void *db);
 };
+
+/* For scan: notes a key and its record. (store.c) */
+void store_scanned(struct store_scan *scan, struct slice key,
+                   struct slice record);
 
 extern const struct store_engine lmdb_engine, memory_engine;

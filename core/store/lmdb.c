@@ -204,6 +204,45 @@ static enum err lmdb_get(void *arg, struct slice key, struct slice *record)
     return rc == MDB_NOTFOUND ? ERR_NOT_FOUND : fail(rc);
 }
 
+/* From the first key beyond scan->after. */
+static int scan_from(MDB_cursor *at, struct store_scan *scan)
+{
+    struct slice start = scan->after.len ? scan->after : scan->prefix;
+    MDB_val k = val(start), v;
+    int rc = start.len ? mdb_cursor_get(at, &k, &v, MDB_SET_RANGE)
+                       : mdb_cursor_get(at, &k, &v, MDB_FIRST);
+    if (!rc && scan->after.len &&
+        slice_eq(SLICE_OF(k.mv_data, k.mv_size), scan->after))
+        rc = mdb_cursor_get(at, &k, &v, MDB_NEXT);
+    for (unsigned n = 0; !rc; n++) {
+        struct slice key = SLICE_OF(k.mv_data, k.mv_size);
+        if (!slice_starts(key, scan->prefix))
+            return 0;
+        scan->more = n == scan->max;
+        if (scan->more)
+            return 0;
+        store_scanned(scan, key, SLICE_OF(v.mv_data, v.mv_size));
+        rc = mdb_cursor_get(at, &k, &v, MDB_NEXT);
+    }
+    return rc == MDB_NOTFOUND ? 0 : rc;
+}
+
+static enum err lmdb_scan(void *arg, struct store_scan *scan)
+{
+    struct lmdb_reader *r = arg;
+    MDB_cursor *cursor;
+    int rc = mdb_txn_renew(r->txn);
+    if (rc)
+        return fail(rc);
+    rc = mdb_cursor_open(r->txn, r->db->records, &cursor);
+    if (!rc) {
+        rc = scan_from(cursor, scan);
+        mdb_cursor_close(cursor);
+    }
+    lmdb_release(r);
+    return rc ? fail(rc) : OK;
+}
+
 static enum err lmdb_reader_open(void *db, void **out)
 {
     struct lmdb_reader *r = calloc(1, sizeof *r);
@@ -312,6 +351,7 @@ const struct store_engine lmdb_engine = {
     .reader_close = lmdb_reader_close,
     .get = lmdb_get,
     .release = lmdb_release,
+    .scan = lmdb_scan,
     .begin = lmdb_begin,
     .apply = lmdb_apply,
     .sweep = lmdb_sweep,

@@ -161,6 +161,53 @@ static enum err memory_get(void *reader, struct slice key, struct slice *record)
     return ERR_NOT_FOUND;
 }
 
+static struct slice key_of(const struct node *n)
+{
+    return SLICE_OF(n->key, n->key_len);
+}
+
+static int compare(struct slice a, struct slice b)
+{
+    size_t n = a.len < b.len ? a.len : b.len;
+    int order = n ? memcmp(a.data, b.data, n) : 0;
+    return order ? order : (a.len > b.len) - (a.len < b.len);
+}
+
+/* The first of the scan's keys beyond after; NULL: none. */
+static const struct node *find_beyond(const struct memory *m,
+                                      const struct store_scan *scan,
+                                      struct slice after)
+{
+    const struct node *best = NULL;
+    void *value;
+    for (size_t i = 0; table_next(&m->nodes, &i, &value);) {
+        const struct node *n = value;
+        if (n->record && slice_starts(key_of(n), scan->prefix) &&
+            compare(key_of(n), after) > 0 &&
+            (!best || compare(key_of(n), key_of(best)) < 0))
+            best = n;
+    }
+    return best;
+}
+
+/* Slow, but this engine is for tests: every key is looked at for each. */
+static enum err memory_scan(void *reader, struct store_scan *scan)
+{
+    struct memory *m = reader;
+    const struct node *n;
+    struct slice at = scan->after;
+    pthread_mutex_lock(&m->lock);
+    for (unsigned i = 0; (n = find_beyond(m, scan, at)); i++) {
+        scan->more = i == scan->max;
+        if (scan->more)
+            break;
+        at = key_of(n);
+        store_scanned(scan, at, record_of(n));
+    }
+    pthread_mutex_unlock(&m->lock);
+    return OK;
+}
+
 static enum err memory_reader_open(void *db, void **reader)
 {
     *reader = db;
@@ -217,6 +264,7 @@ const struct store_engine memory_engine = {
     .reader_close = memory_reader_close,
     .get = memory_get,
     .release = memory_abort,
+    .scan = memory_scan,
     .begin = memory_begin,
     .apply = memory_apply,
     .sweep = memory_sweep,

@@ -247,6 +247,47 @@ enum err store_get(struct store_conn *conn, struct store_read *read)
     return read->result;
 }
 
+/* In scan->keys: [expires 8][length 2][key], as this machine writes numbers. */
+enum { SCANNED = 8 + 2 };
+
+void store_scanned(struct store_scan *scan, struct slice key,
+                   struct slice record)
+{
+    struct record_head head = { 0 };
+    uint16_t len = (uint16_t)key.len;
+    record_read_head(record, &head);
+    buf_add(&scan->keys, SLICE_OF(&head.expires, 8));
+    buf_add(&scan->keys, SLICE_OF(&len, 2));
+    buf_add(&scan->keys, key);
+}
+
+bool store_scan_next(struct slice *keys, struct slice *key, uint64_t *expires)
+{
+    uint16_t len;
+    if (keys->len < SCANNED)
+        return false;
+    memcpy(expires, keys->data, 8);
+    memcpy(&len, keys->data + 8, 2);
+    *key = SLICE_OF(keys->data + SCANNED, len);
+    *keys = slice_from(*keys, SCANNED + len);
+    return true;
+}
+
+enum err store_scan(struct store_conn *conn, struct store_scan *scan)
+{
+    buf_clear(&scan->keys);
+    scan->more = false;
+    if (conn->closing)
+        return scan->result = err_set(ERR_CLOSED, "store: closed");
+    if (!scan->max || scan->prefix.len > STORE_KEY_MAX ||
+        scan->after.len > STORE_KEY_MAX)
+        return scan->result = err_set(ERR_INVALID, "store: no such scan");
+    scan->result = conn->store->engine->scan(conn->reader, scan);
+    if (!scan->result && !buf_ok(&scan->keys))
+        scan->result = err_set(ERR_NOMEM, "no memory");
+    return scan->result;
+}
+
 enum err store_attach(struct store *s, uv_loop_t *loop, struct store_conn **out)
 {
     struct store_conn *conn = calloc(1, sizeof *conn);

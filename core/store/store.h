@@ -62,6 +62,16 @@ struct store_commit {
     struct buf sealed;
 };
 
+/* Keys that begin with prefix, in order. */
+struct store_scan {
+    struct slice prefix;
+    struct slice after; /* only keys beyond it; none: from the start */
+    unsigned max;       /* how many to look at, expired ones too */
+    struct buf keys;    /* the caller's, emptied first: for store_scan_next */
+    bool more;          /* there may be keys beyond the last one */
+    enum err result;
+};
+
 struct store_stat {
     char engine[16];  /* "lmdb", "memory"; never the rest of the URL */
     uint64_t records; /* expired ones count until they are swept */
@@ -102,6 +112,14 @@ void store_detach(struct store_conn *conn);
  * ERR_NOMEM or ERR_CLOSED at once, or PENDING: then one of these comes as
  * read->result with on_done.  read->result is set in either case. */
 enum err store_get(struct store_conn *conn, struct store_read *read);
+
+/* On the conn's thread.  OK, or ERR_STORE, ERR_INVALID (lengths), ERR_NOMEM,
+ * ERR_CLOSED; takes time with max only. */
+enum err store_scan(struct store_conn *conn, struct store_scan *scan);
+
+/* Takes the next key off *keys (at first: the slice of scan->keys), with its
+ * expiry (0: never; it may be over); false at the end. */
+bool store_scan_next(struct slice *keys, struct slice *key, uint64_t *expires);
 
 /* On the conn's thread.  PENDING, and on_done comes on the conn's loop with
  * result OK (it is on disk), ERR_CONFLICT (a check failed, nothing was

@@ -1,14 +1,19 @@
--- admin.lua -- for operators: health, metrics, status, policies, reload.
+-- admin.lua -- for operators: health, metrics, status, policies, reload, users,
+-- failures, events.
 --
 -- `require("latchkey.admin").serve()` on a listener of its own.
 
 local cjson = require "cjson.safe"
+local admin_users = require "latchkey.admin_users"
 local apps = require "latchkey.app"
+local events = require "latchkey.events"
+local failures = require "latchkey.failures"
 local metrics = require "latchkey.metrics"
 local platform = require "latchkey.platform"
 local request = require "latchkey.request"
 local server = require "latchkey.server"
 local store = require "latchkey.store"
+local sweeper = require "latchkey.sweeper"
 
 local ngx = ngx
 
@@ -17,11 +22,24 @@ local admin = {}
 local build = metrics.gauge("latchkey_build_info", "The version that runs.",
   { "version" })
 
+local lists = { "users", "sessions", "failures" }
+
+-- An empty list is [], not {}.
+local function encode(body)
+  local text = cjson.encode(body)
+  for _, name in ipairs(lists) do
+    if type(body[name]) == "table" and not body[name][1] then
+      text = text:gsub(('"%s":{}'):format(name), ('"%s":[]'):format(name))
+    end
+  end
+  return text
+end
+
 local function send(status, body)
   ngx.status = status
   ngx.header["Content-Type"] = "application/json; charset=utf-8"
   ngx.header["Cache-Control"] = "no-store"
-  body = cjson.encode(body)
+  body = encode(body)
   ngx.header["Content-Length"] = #body
   ngx.print(body)
 end
@@ -52,6 +70,7 @@ end
 
 local function expose()
   build:set(1, server.status().version)
+  sweeper.measure()
   text(200, metrics.expose())
 end
 
@@ -107,6 +126,28 @@ local function reload()
   send(202, { msg = "asked for; see /admin/status" })
 end
 
+local function answered(f)
+  return function(argument) send(f(argument)) end
+end
+
+local FAILURES = 100 -- of an app, the latest
+
+local function list_failures()
+  local app, out = ngx.var.arg_app, {}
+  if app and not apps.get(app) then
+    return refuse(404, "app_unknown", "no such app")
+  end
+  for _, name in ipairs(app and { app } or apps.names()) do
+    for _, entry in ipairs(failures.list(apps.get(name), FAILURES)) do
+      out[#out + 1] = entry
+    end
+  end
+  if not app then
+    table.sort(out, function(a, b) return a.at > b.at end)
+  end
+  send(200, { failures = out })
+end
+
 local routes = {
   { "^/healthz$", GET = healthz },
   { "^/readyz$", GET = readyz },
@@ -115,6 +156,12 @@ local routes = {
   { "^/admin/apps$", GET = list_apps },
   { "^/admin/apps/([^/]+)$", GET = one_app },
   { "^/admin/reload$", POST = reload },
+  { "^/admin/users$", GET = answered(admin_users.find) },
+  { "^/admin/users/([^/]+)$", DELETE = answered(admin_users.erase) },
+  { "^/admin/users/([^/]+)/sessions$", GET = answered(admin_users.sessions),
+    DELETE = answered(admin_users.revoke) },
+  { "^/admin/failures$", GET = list_failures },
+  { "^/admin/events$", GET = events.serve },
 }
 
 local function unauthorized()
@@ -126,7 +173,10 @@ local function serve_route(route, argument, method)
   if method == "HEAD" then method = "GET" end
   local f = route[method]
   if f then return f(argument) end
-  ngx.header["Allow"] = route.GET and "GET, HEAD" or "POST"
+  local allowed = route.GET and { "GET", "HEAD" } or {}
+  if route.POST then allowed[#allowed + 1] = "POST" end
+  if route.DELETE then allowed[#allowed + 1] = "DELETE" end
+  ngx.header["Allow"] = table.concat(allowed, ", ")
   refuse(405, "method_not_allowed", "the method is not allowed here")
 end
 

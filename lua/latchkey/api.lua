@@ -6,8 +6,10 @@ local cjson = require "cjson.safe"
 local apps = require "latchkey.app"
 local backend = require "latchkey.backend"
 local check = require "latchkey.check"
+local failures = require "latchkey.failures"
 local hook = require "latchkey.hook"
 local keyring = require "latchkey.keyring"
+local limit = require "latchkey.limit"
 local login = require "latchkey.login"
 local metrics = require "latchkey.metrics"
 local phone = require "latchkey.phone"
@@ -170,6 +172,8 @@ local function post_phone(policy, request)
   end
   local record, key = authenticate(policy, request)
   if not record then return nil, key end
+  local over = limit.refuses(policy, "phone", record.identity, request)
+  if over then return nil, over end
   return phone.number(policy, record, key, args, request)
 end
 
@@ -242,6 +246,7 @@ end
 
 -- The policy may reshape what is sent.
 local function answer(policy, request, data, reason, msg)
+  if reason and policy then failures.refused(policy, request, reason) end
   if policy and policy.on_error and not data then
     local ok, failed = hook.told(policy, request, reason, msg)
     if not ok then reason, msg = failed, nil end
@@ -249,7 +254,7 @@ local function answer(policy, request, data, reason, msg)
   local reshape = policy and policy.reply
   if not reshape then
     if data then return reply.ok(data) end
-    return reply.refuse(reason, msg)
+    return reply.refuse(reason, msg, request.retry_after)
   end
   local status = data and 200 or reply.reasons[reason][1]
   hook.look(policy, request)
@@ -260,6 +265,7 @@ local function answer(policy, request, data, reason, msg)
   if not ok or body == nil then
     return reply.refuse("policy_error")
   end
+  if reason then reply.head(reason, request.retry_after) end
   return reply.raw(status, body)
 end
 

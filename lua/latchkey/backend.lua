@@ -18,6 +18,21 @@ local function refuse_method(allowed)
   return reply.refuse("method_not_allowed")
 end
 
+-- 401 says how to do better (RFC 9110 section 11.6.1).
+local function refuse_token(reason)
+  if reply.reasons[reason][1] == 401 then
+    ngx.header["WWW-Authenticate"] = "Bearer"
+  end
+  return reply.refuse(reason)
+end
+
+-- Whether the body is what RFC 7662 wants; without a type it is taken for it.
+local function is_form()
+  local kind = ngx.var.content_type
+  return not kind or kind:lower():match "^%s*application/x%-www%-form%-urlencoded%s*$"
+    or kind:lower():match "^%s*application/x%-www%-form%-urlencoded%s*;"
+end
+
 -- The members of RFC 7662 win over claims of the same name.
 local function describe(record)
   local out = {}
@@ -32,16 +47,22 @@ local function describe(record)
   return out
 end
 
--- POST /v1/introspect, form token=; the service key as Bearer.
+-- POST /v1/introspect, form token=; the service key as Bearer.  There is one
+-- kind of token, so token_type_hint decides nothing.
 function backend.introspect(request)
   if request.method ~= "POST" then return refuse_method("POST") end
   if not server.is_service(request.token) then
-    return reply.refuse("token_invalid")
+    return refuse_token("token_invalid")
+  end
+  if not is_form() then
+    return reply.refuse("bad_request",
+      "the body must be application/x-www-form-urlencoded")
   end
   ngx.req.read_body()
   local token = ngx.req.get_post_args().token
-  if type(token) ~= "string" then
-    return reply.refuse("bad_request", "token is missing")
+  if type(token) ~= "string" or token == "" then
+    return reply.refuse("bad_request", type(token) == "table"
+      and "token is there more than once" or "token is missing")
   end
   local record, why = session.find_any(apps, token, ngx.time())
   if not record and why == "store_unavailable" then
@@ -53,10 +74,13 @@ end
 
 -- GET /v1/verify: 204 and who it is, or 401.
 function backend.verify(request)
-  local token = request.token
-  if not token then return reply.refuse("token_missing") end
+  local token, method = request.token, request.method
+  if method ~= "GET" and method ~= "HEAD" then
+    return refuse_method("GET, HEAD")
+  end
+  if not token then return refuse_token("token_missing") end
   local record, why = session.find_any(apps, token, ngx.time())
-  if not record then return reply.refuse(why) end
+  if not record then return refuse_token(why) end
   local header = ngx.header
   header["X-Latchkey-User"] = record.user
   header["X-Latchkey-App"] = record.app

@@ -1,20 +1,27 @@
 -- identity.lua -- users and their key rings, as records of the store.
 --
---   user/APP/HASH   {id, app, openid, unionid, phone, attrs, created,
---                    sessions = {{hash, created}, ...}} as JSON
+--   user/APP/HASH   {id, app, openid, unionid, phone, attrs, created, used,
+--                    sessions = {{key, created}, ...},
+--                    codes = {{key, expires}, ...}: outcomes that are kept,
+--                    phones = {{phone, till}, ...}: those before,
+--                    logins = {{at, key id}, ...}: which brought which key,
+--                    indexed: where person.lua lists it} as JSON
 --   ring/APP/HASH   the key ring, seen by scripts as a handle
 --
 -- HASH is of the openid, so that a key says nothing about a person.
 
+local apps = require "latchkey.app"
 local cache = require "latchkey.cache"
 local cjson = require "cjson.safe"
 local crypto = require "latchkey.crypto"
 local keyring = require "latchkey.keyring"
+local person = require "latchkey.person"
 local store = require "latchkey.store"
 
 local ngx = ngx
 
 local TRIES, STEP = 30, 0.002 -- seconds: a wait between tries grows by it
+local CODES, PHONES, LOGINS = 8, 10, 8 -- of a user, the latest
 
 local identity = {}
 
@@ -87,20 +94,81 @@ function identity.writes(found)
   }
 end
 
+-- The user record of an identity key; nil, "not found" or
+-- "store_unavailable".  May wait.
+function identity.user(key)
+  return person.read("user/" .. key)
+end
+
+local function push(list, entry, most)
+  list = list or {}
+  list[#list + 1] = entry
+  if #list > most then table.remove(list, 1) end
+  return list
+end
+
+-- Notes the write of a code's outcome, so that erasure reaches it.
+function identity.note_code(user, write, now)
+  local kept = {}
+  for _, code in ipairs(user.codes or {}) do
+    if code.expires > now and code.key ~= write.key then
+      kept[#kept + 1] = code
+    end
+  end
+  user.codes = push(kept, { key = write.key, expires = write.expires }, CODES)
+end
+
+-- Notes when it was in use, a phone that was replaced, a key that came.
+local function note(found, before, now)
+  local user, key = found.user, found.ring:id(0)
+  local last = user.logins and user.logins[#user.logins]
+  user.used = now
+  if before and user.phone ~= before then
+    user.phones = push(user.phones, { phone = before, till = now }, PHONES)
+  end
+  if key and key ~= (last and last.key) then
+    user.logins = push(user.logins, { at = ngx.now(), key = key },
+      LOGINS)
+  end
+end
+
+-- change(found), and what links its user to others.  -> writes; nil, reason.
+local function make_writes(app, found, now, change)
+  local before = found.user.phone
+  local writes, why = change(found)
+  if not writes then return nil, why end
+  local policy, ok = apps.get(app), true
+  if not found.links and policy then
+    ok, why = person.link(policy, found)
+    if not ok then return nil, why end
+  end
+  note(found, before, now)
+  for _, write in ipairs(found.links or {}) do writes[#writes + 1] = write end
+  local user, ring = identity.writes(found)
+  writes[#writes + 1], writes[#writes + 2] = user, ring
+  return writes
+end
+
 -- Changes a user by change(found), again from what is stored where someone
--- else was faster.  change returns a list of further writes, or nil and why
--- not.  -> true; nil, reason.  Waits.
+-- else was faster, or where the user was merged with another first.  change
+-- returns a list of further writes, or nil and why not.  -> true; nil, reason.
+-- Waits.
 function identity.update(app, openid, now, change)
   for try = 0, TRIES do
     if try > 1 then ngx.sleep(math.random() * try * STEP) end
     local found, err = identity.load(app, openid, now)
     if not found then return nil, err end
-    local writes, why = change(found)
-    if not writes then return nil, why end
-    local user, ring = identity.writes(found)
-    writes[#writes + 1], writes[#writes + 2] = user, ring
-    local ok, failed = store.commit(writes)
-    if ok or failed ~= "conflict" then return ok, failed end
+    local writes, why = make_writes(app, found, now, change)
+    local ok, failed
+    if why == "merge" then -- which stands on this module
+      ok, failed = require("latchkey.merge").persons(unpack(found.merge))
+      if not ok then return nil, failed end
+    elseif not writes then
+      return nil, why
+    else
+      ok, failed = store.commit(writes)
+      if ok or failed ~= "conflict" then return ok, failed end
+    end
   end
   return nil, "store_unavailable"
 end

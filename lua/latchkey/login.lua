@@ -7,11 +7,14 @@
 
 local cjson = require "cjson.safe"
 local crypto = require "latchkey.crypto"
+local events = require "latchkey.events"
 local exchange = require "latchkey.exchange"
 local flight = require "latchkey.flight"
 local hook = require "latchkey.hook"
 local identity = require "latchkey.identity"
+local limit = require "latchkey.limit"
 local metrics = require "latchkey.metrics"
+local person = require "latchkey.person"
 local platform = require "latchkey.platform"
 local server = require "latchkey.server"
 local session = require "latchkey.session"
@@ -20,7 +23,7 @@ local waiting = require "latchkey.waiting"
 
 local ngx = ngx
 
-local ENDED_AT_ONCE = 8 -- sessions; one commit takes 16 writes
+local ENDED_AT_ONCE = 6 -- sessions; one commit takes 16 writes
 
 local login = {}
 
@@ -56,11 +59,11 @@ local function call_platform(policy, args, request)
   return nil, reason
 end
 
--- The user's sessions that can still be good.
+-- The user's sessions that were not ended, as far as anyone remembers them.
 local function living(policy, list, now)
   local kept = {}
   for _, s in ipairs(list) do
-    if s.created + policy.session.ttl > now then kept[#kept + 1] = s end
+    if s.created + policy.session.ttl + session.KEPT > now then kept[#kept + 1] = s end
   end
   if #kept < policy.session.max then return kept end
   local good = {}
@@ -102,12 +105,16 @@ local function keep_outcome(policy, args, outcome, now)
   }
 end
 
+local function openid_of(answer)
+  return answer.openid or "anonymous:" .. answer.anonymous_openid
+end
+
 -- A code that came with a phone request of someone who has a session: only
 -- its key is wanted.
 local function settle_key(policy, args, answer)
   local now = ngx.time()
   local outcome = { at = now, openid = answer.openid, key_only = true }
-  local ok, reason = identity.update(policy.name, answer.openid, now,
+  local ok, reason = identity.update(policy.name, openid_of(answer), now,
     function(found)
       note_answer(policy, found, answer, now)
       return { keep_outcome(policy, args, outcome, now) }
@@ -118,10 +125,11 @@ end
 -- Stores user, ring, session and outcome together.
 local function settle(policy, args, request, answer)
   local now, state, outcome = ngx.time(), {}, nil
-  local openid = answer.openid or "anonymous:" .. answer.anonymous_openid
   local function change(found)
     local user = found.user
     note_answer(policy, found, answer, now)
+    local linked, why = person.link(policy, found)
+    if not linked then return nil, why end
     local token, record, key = session.new(policy, found, request.device, now)
     if not token then return nil, "store_unavailable" end
     local ok, reason, msg =
@@ -141,9 +149,10 @@ local function settle(policy, args, request, answer)
     user.seen = true
     writes[#writes + 1] = session.write(key, record)
     writes[#writes + 1] = keep_outcome(policy, args, outcome, now)
+    identity.note_code(user, writes[#writes], now)
     return writes
   end
-  local ok, reason = identity.update(policy.name, openid, now, change)
+  local ok, reason = identity.update(policy.name, openid_of(answer), now, change)
   if ok then return outcome end
   return outcome and outcome.reason and outcome or { reason = reason }
 end
@@ -164,19 +173,36 @@ local function keep_failure(policy, args, outcome)
   end
 end
 
-local function trade(policy, args, request)
-  local answer, reason = call_platform(policy, args, request)
-  local outcome
-  if answer and args.key_only then
-    outcome = settle_key(policy, args, answer)
-  elseif answer then
-    outcome = settle(policy, args, request, answer)
-  else
-    outcome = { reason = reason }
+-- Whose code it was is known only now.  Over the limit its key is kept all
+-- the same: the platform has replaced the one before.
+local function settle_within(policy, args, request, answer)
+  local retry = limit.take(policy, "login",
+    identity.key(policy.name, openid_of(answer)))
+  if not retry and not args.key_only then
+    return settle(policy, args, request, answer)
   end
+  local outcome = settle_key(policy, args, answer)
+  if not retry or outcome.reason then return outcome end
+  return { reason = "rate_limited", retry = retry }
+end
+
+local function obtain(policy, args, request)
+  local retry = limit.take(policy, "address", request.ip)
+  if retry then return { reason = "rate_limited", retry = retry } end
+  local answer, reason = call_platform(policy, args, request)
+  if not answer then return { reason = reason } end
+  return settle_within(policy, args, request, answer)
+end
+
+local function trade(policy, args, request)
+  local outcome = obtain(policy, args, request)
   if outcome.reason then keep_failure(policy, args, outcome) end
   logins:add(1, policy.name, policy.platform,
     outcome.reason and "refused" or "ok", outcome.reason or "")
+  if outcome.token and events.watched() then
+    events.tell("login", { app = policy.name, user_id = outcome.user_id,
+                           request_id = request.id })
+  end
   return cjson.encode(outcome)
 end
 
@@ -200,21 +226,23 @@ local function replayed(policy, args, now)
   replays:add(1, policy.name, "replayed")
   local outcome = cjson.decode(text)
   if outcome.reason or args.key_only then return outcome end
-  if outcome.key_only or now >= outcome.at + policy.code.replay
-      or not session.find(policy, outcome.token, now) then
-    return { reason = "code_invalid" }
-  end
+  local record = not outcome.key_only
+    and now < outcome.at + policy.code.replay
+    and session.find(policy, outcome.token, now)
+  if not record then return { reason = "code_invalid" } end
+  outcome.user_id = record.user -- another one, where users were merged since
   return outcome
 end
 
 -- Trades args.code and/or args.anonymous_code.  -> outcome {token, session, expires,
--- user_id, openid, unionid, anonymous_openid, new_user, reply} or {reason,
--- msg}; with args.key_only just {openid}, and the key is in that user's ring.
+-- user_id, openid, unionid, anonymous_openid, new_user, reply} or {reason, msg,
+-- retry}; with args.key_only just {openid}, and the key is in that user's ring.
 -- Waits.
 function login.exchange(policy, args, request)
   local outcome = replayed(policy, args, ngx.time())
   if outcome then return outcome end
   hook.look(policy, request)
+  request.ip = request.ip or ngx.var.remote_addr
   local leads = false
   local text, why = flight.once("login\0" .. code_key(policy, args),
     function()
@@ -226,7 +254,10 @@ function login.exchange(policy, args, request)
   if outcome and outcome.key_only and not args.key_only then
     return { reason = "code_invalid" } -- a phone request has spent it
   end
-  if outcome then return outcome end
+  if outcome then
+    request.retry_after = outcome.retry
+    return outcome
+  end
   ngx.log(ngx.ERR, "login aborted: request_id=", request.id, " app=",
     policy.name, " reason=policy_error: ", why)
   return { reason = "policy_error" }

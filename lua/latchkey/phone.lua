@@ -3,9 +3,12 @@
 -- Callers hear one refusal for every cause; the cause goes to log and metric.
 
 local cjson = require "cjson.safe"
+local events = require "latchkey.events"
+local failures = require "latchkey.failures"
 local hook = require "latchkey.hook"
 local identity = require "latchkey.identity"
 local keyring = require "latchkey.keyring"
+local limit = require "latchkey.limit"
 local login = require "latchkey.login"
 local metrics = require "latchkey.metrics"
 local once = require "latchkey.once"
@@ -25,6 +28,8 @@ local opened = metrics.counter("latchkey_open_data_total",
 
 local function refuse(policy, record, cause)
   opened:add(1, policy.name, "rejected", cause, "")
+  limit.take(policy, "failed", record.identity)
+  failures.rejected(policy, record, cause)
   ngx.log(ngx.WARN, "open data refused: request_id=", req.id(), " app=",
     policy.name, " reason=open_data_rejected cause=", cause, " user=",
     record.user)
@@ -105,11 +110,7 @@ local function try_all(policy, record, args, request, want)
   return found, cause, more
 end
 
--- Opens args.encryptedData with args.iv for the user of a session record.
--- want.phone: it must be a phone number; want.quiet: a refusal is nobody's
--- failure.  -> object, or number and JSON (see ring:open), and the answer that
--- phone.once has kept for it; nil, reason, msg.  Waits.
-function phone.open(policy, record, args, request, want)
+local function open(policy, record, args, request, want)
   local found, cause, more = try_all(policy, record, args, request, want)
   local answer
   if found and want.phone and policy.phone.once and not want.quiet then
@@ -120,6 +121,11 @@ function phone.open(policy, record, args, request, want)
   end
   if found then
     opened:add(1, policy.name, "ok", "", tostring(cause))
+    if want.quiet then failures.rescued(policy, record, cause) end
+    if events.watched() then
+      events.tell(want.phone and "phone" or "decrypt",
+        { app = policy.name, user_id = record.user })
+    end
     return found, more, answer
   end
   if not cause then return nil, more end
@@ -127,6 +133,19 @@ function phone.open(policy, record, args, request, want)
   if want.quiet then return nil, cause end
   if no_key[cause] and want.phone then rescue.keep(policy, record, args) end
   return refuse(policy, record, cause)
+end
+
+-- Opens args.encryptedData with args.iv for the user of a session record.
+-- want.phone: it must be a phone number; want.quiet: a refusal is nobody's
+-- failure.  -> object, or number and JSON (see ring:open), and the answer that
+-- phone.once has kept for it; nil, reason, msg.  Waits.
+function phone.open(policy, record, args, request, want)
+  if want.quiet then return open(policy, record, args, request, want) end
+  local over = limit.hold(policy, "failed", record.identity, request)
+  if over then return nil, over end
+  local found, more, answer = open(policy, record, args, request, want)
+  limit.release(policy, "failed", record.identity)
+  return found, more, answer
 end
 
 -- rawData that comes without sealed data must be signed by a key of the ring.

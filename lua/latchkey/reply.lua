@@ -46,11 +46,18 @@ function reply.ok(data)
   answer(200, '{"code":0,"msg":"ok","data":', data)
 end
 
+-- Sets the headers of a refusal: in how many seconds to try again, where that
+-- is of use (seconds: the row's where nil).
+function reply.head(reason, seconds)
+  local default = reasons[reason][4]
+  if default then ngx.header["Retry-After"] = seconds or default end
+end
+
 -- The refusal for a reason; msg (optional) says more.  The same words always
 -- give the same bytes, but for the request's id.
-function reply.refuse(reason, msg)
+function reply.refuse(reason, msg, seconds)
   local row = reasons[reason]
-  if row[4] then ngx.header["Retry-After"] = row[4] end
+  reply.head(reason, seconds)
   answer(row[1], format('{"code":%d,"reason":"%s","msg":%s,"action":"%s"',
     row[1], reason, encode(msg or row[3]), row[2]))
 end

@@ -1,10 +1,12 @@
 -- session.lua -- our own sessions: made at login, found by token.
 --
 --   session/HASH   {app, identity, openid, anonymous, unionid, user, phone,
---                   device, created, expires, touched, claims, ended} as JSON; HASH is
---                   the token's SHA-256 in hex, identity the user's key
+--                   device, created, expires, touched, claims, ended} as
+--                   JSON; HASH is the token's SHA-256 in hex, identity the
+--                   user's key
 --
--- A record stays a while after its end, so that a client hears why.
+-- A record stays a while after its end, so that a client hears why; of one
+-- that was ended little more than that is kept.
 
 local cache = require "latchkey.cache"
 local cjson = require "cjson.safe"
@@ -14,11 +16,12 @@ local token = require "latchkey.token"
 
 local decode, encode = cjson.decode, cjson.encode
 
-local KEPT = 7 * 86400 -- seconds that an ended session is remembered
 local TOUCH = 10       -- an idle life is written anew by tenths
 local TRIES = 20       -- where others change the same session
 
-local session = {}
+local ngx = ngx
+
+local session = { KEPT = 7 * 86400 } -- seconds that one is remembered
 
 -- A token's key in the store; nil where its form is wrong.
 local key_of = cache.memo(function(text)
@@ -34,17 +37,30 @@ local records = cache.new(function(text)
   return record
 end)
 
--- The write that stores a record, with these fields changed.
-function session.write(key, record, changes)
-  local changed = {}
-  for name, value in pairs(record) do changed[name] = value end
-  for name, value in pairs(changes or {}) do changed[name] = value end
-  changed.ring, changed.openid_json = nil, nil
-  return { key = key, value = encode(changed),
-           expires = record.expires + KEPT }
+local remembered = { "app", "identity", "created", "expires", "touched",
+                     "ended" }
+
+local function remains(record)
+  local kept = {}
+  for _, name in ipairs(remembered) do kept[name] = record[name] end
+  return kept
 end
 
--- A new session of a found user (identity.lua) on a device, or nil: token, record, its key.
+-- The write that stores a record, with these fields changed; false takes one
+-- out.
+function session.write(key, record, changes)
+  local changed, till = {}, record.expires
+  for name, value in pairs(record) do changed[name] = value end
+  for name, value in pairs(changes or {}) do changed[name] = value or nil end
+  changed.ring, changed.openid_json = nil, nil
+  if changed.ended then
+    changed, till = remains(changed), math.min(till, ngx.time())
+  end
+  return { key = key, value = encode(changed), expires = till + session.KEPT }
+end
+
+-- A new session of a found user (identity.lua) on a device, or nil: token,
+-- record, its key.
 function session.new(policy, found, device, now)
   local user = found.user
   local text, hash = token.new()
@@ -120,16 +136,18 @@ function session.newest(policy, user, now)
 end
 
 -- A session of any app (introspect, verify): record, policy; nil, reason.
+-- Whoever asks has it from the client, so it is in use.  May wait.
 function session.find_any(apps, text, now)
   local key = text and key_of(text)
-  local record, why = nil, "not found"
-  if key then record, why = records:get(key) end
+  local record, version = nil, "not found"
+  if key then record, version = records:get(key) end
   local policy = record and apps.get(record.app)
   if not policy then
-    return nil, why == "store_unavailable" and why or "token_invalid"
+    return nil, version == "store_unavailable" and version or "token_invalid"
   end
-  why = ended(record, policy, now)
+  local why = ended(record, policy, now)
   if why then return nil, why end
+  touch(policy, key, record, version, now)
   return record, policy
 end
 
@@ -144,6 +162,42 @@ function session.change(key, changes)
   local write = session.write(key, record, changes)
   write.expect = version
   return write
+end
+
+-- The record under a key, if it is of a good session; nil.  May wait.
+function session.good(policy, key, now)
+  local record = policy and records:get(key)
+  return record and not ended(record, policy, now) and record or nil
+end
+
+-- When the session under a key was last used, or nil.  May wait.
+function session.touched(key)
+  local record = records:get(key)
+  return record and record.touched
+end
+
+local function differs(record, changes)
+  for name, value in pairs(changes) do
+    if (record[name] or false) ~= value then return true end
+  end
+  return false
+end
+
+-- The writes that give all sessions of a user that were not ended these
+-- fields, at most so many; whether there are more.  nil, reason.  May wait.
+function session.spread(user, changes, most)
+  local writes = {}
+  for _, s in ipairs(user.sessions) do
+    local record, version = records:get(s.key)
+    if not record and version ~= "not found" then return nil, version end
+    if record and not record.ended and differs(record, changes) then
+      if #writes == most then return writes, true end
+      local write = session.write(s.key, record, changes)
+      write.expect = version
+      writes[#writes + 1] = write
+    end
+  end
+  return writes, false
 end
 
 -- Whether the session under a key has not been ended.  May wait.

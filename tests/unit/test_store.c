@@ -362,6 +362,55 @@ static void other_schemes_are_refused_without_showing_the_url(void **state)
     assert_int_equal(store_open(&s, "memory:x", f->keys), ERR_CONFIG);
 }
 
+/* The keys of a scan, one after the other, with '>' where more follow. */
+static const char *scanned(struct fixture *f, const char *prefix,
+                           const char *after, unsigned max)
+{
+    static char text[256];
+    struct store_scan s = { .prefix = slice_str(prefix),
+                            .after = slice_str(after),
+                            .max = max };
+    assert_int_equal(store_scan(f->conn, &s), OK);
+    struct slice left = buf_slice(&s.keys), key;
+    uint64_t expires;
+    int n = 0;
+    text[0] = '\0';
+    while (store_scan_next(&left, &key, &expires))
+        n += snprintf(text + n, sizeof text - (size_t)n, "%.*s:%llu ",
+                      SLICE_FMT(key), (unsigned long long)expires);
+    snprintf(text + n, sizeof text - (size_t)n, "%s", s.more ? ">" : "");
+    buf_free(&s.keys);
+    return text;
+}
+
+static void a_scan_walks_the_keys_of_a_prefix_in_steps(void **state)
+{
+    struct fixture *f = *state;
+    const char *const keys[] = { "b/3", "a/9", "b/1", "b/20", "c", "b", "b/2" };
+    for (size_t i = 0; i < sizeof keys / sizeof *keys; i++)
+        assert_int_equal(fixture_put(f, keys[i], "v", 0), OK);
+    assert_int_equal(fixture_put(f, "b/2", "v", 4000000000u), OK);
+    assert_string_equal(scanned(f, "b/", "", 9),
+                        "b/1:0 b/2:4000000000 b/20:0 b/3:0 ");
+    assert_string_equal(scanned(f, "b/", "", 3),
+                        "b/1:0 b/2:4000000000 b/20:0 >");
+    assert_string_equal(scanned(f, "b/", "b/20", 3), "b/3:0 ");
+    assert_string_equal(scanned(f, "b/", "b/19", 1), "b/2:4000000000 >");
+    assert_string_equal(scanned(f, "b/", "b/3", 1), "");
+    assert_string_equal(scanned(f, "d", "", 1), "");
+    assert_string_equal(scanned(f, "", "", 2), "a/9:0 b:0 >");
+}
+
+static void a_scan_goes_on_where_its_last_key_was_removed(void **state)
+{
+    struct fixture *f = *state;
+    assert_int_equal(fixture_put(f, "a/1", "v", 0), OK);
+    assert_int_equal(fixture_put(f, "a/2", "v", 0), OK);
+    struct store_write w = { .key = SLICE("a/1"), .remove = true };
+    assert_int_equal(fixture_commit(f, &w, 1), OK);
+    assert_string_equal(scanned(f, "a/", "a/1", 1), "a/2:0 ");
+}
+
 #define BOTH(test)                                                             \
     cmocka_unit_test_setup_teardown(test, open_memory, close_both),            \
         cmocka_unit_test_setup_teardown(test, open_lmdb, close_both)
@@ -380,6 +429,8 @@ int main(void)
         BOTH(a_removal_can_be_checked_too),
         BOTH(an_expired_record_counts_as_absent),
         BOTH(expired_records_are_swept_and_no_others),
+        BOTH(a_scan_walks_the_keys_of_a_prefix_in_steps),
+        BOTH(a_scan_goes_on_where_its_last_key_was_removed),
         BOTH(lengths_are_checked),
         BOTH(an_answer_may_put_again),
         BOTH(detaching_answers_what_is_pending),

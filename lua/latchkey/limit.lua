@@ -1,0 +1,61 @@
+-- limit.lua -- how often a user or an address may do something (a policy's
+-- `limit`).
+--
+-- Windows are fixed: the first count opens one, and the counter goes with it.
+-- Counters lie in the dictionary `limits`, which drops those not used for
+-- longest when it is full, so memory is bounded however many addresses come.
+-- Their names are identity keys (hashes) and addresses.  Without that
+-- dictionary there are no limits; the start warns of it.
+
+local cache = require "latchkey.cache"
+
+local ngx = ngx
+local ceil, max = math.ceil, math.max
+
+local dict = ngx.shared.limits
+
+-- The counters' names, made once for who comes often.
+local names = {}
+for _, what in ipairs { "login", "phone", "failed", "address" } do
+  names[what] = cache.memo(function(who) return what .. "/" .. who end)
+end
+
+local limit = {}
+
+local function seconds_left(key)
+  return max(1, ceil(dict:ttl(key) or 1))
+end
+
+-- Counts one more by `who` under policy.limit[what].  -> nil: it may go on;
+-- or in how many seconds it may again.
+function limit.take(policy, what, who)
+  local rate = policy.limit[what]
+  if not rate or not dict then return nil end
+  local key = names[what](who)
+  local count = dict:incr(key, 1, 0, rate[2])
+  if count and count > rate[1] then return seconds_left(key) end
+end
+
+-- limit.take for who answers a request: "rate_limited", and the request knows
+-- its Retry-After; or nil.
+function limit.refuses(policy, what, who, request)
+  request.retry_after = limit.take(policy, what, who)
+  return request.retry_after and "rate_limited"
+end
+
+-- For what counts only where it fails: counts before it is tried, so that no
+-- burst gets more tries than are allowed, and whoever has none left hears the
+-- same of good and of bad.  As limit.refuses; where it may go on,
+-- limit.release must follow.
+function limit.hold(policy, what, who, request)
+  local over = limit.refuses(policy, what, who, request)
+  if over then limit.release(policy, what, who) end
+  return over
+end
+
+-- Takes back what limit.hold counted; a failure is then counted by limit.take.
+function limit.release(policy, what, who)
+  if policy.limit[what] and dict then dict:incr(names[what](who), -1) end
+end
+
+return limit
