@@ -6,6 +6,7 @@
 local cjson = require "cjson.safe"
 local admin_users = require "latchkey.admin_users"
 local apps = require "latchkey.app"
+local console = require "latchkey.console"
 local events = require "latchkey.events"
 local failures = require "latchkey.failures"
 local metrics = require "latchkey.metrics"
@@ -191,6 +192,7 @@ function admin.serve()
     local argument = uri:match(route[1])
     if argument then return serve_route(route, argument, method) end
   end
+  if method == "GET" and console.serve("console", uri) then return end
   refuse(404, "not_found", "no such page")
 end
 
