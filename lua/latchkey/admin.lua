@@ -11,6 +11,7 @@ local events = require "latchkey.events"
 local failures = require "latchkey.failures"
 local metrics = require "latchkey.metrics"
 local platform = require "latchkey.platform"
+local probe = require "latchkey.probe"
 local request = require "latchkey.request"
 local server = require "latchkey.server"
 local store = require "latchkey.store"
@@ -122,6 +123,12 @@ local function one_app(name)
   send(200, describe(name))
 end
 
+local function test_app(name)
+  local policy = apps.get(name)
+  if not policy then return refuse(404, "app_unknown", "no such app") end
+  send(200, probe.run(policy))
+end
+
 local function reload()
   server.reload()
   send(202, { msg = "asked for; see /admin/status" })
@@ -156,6 +163,7 @@ local routes = {
   { "^/admin/status$", GET = status },
   { "^/admin/apps$", GET = list_apps },
   { "^/admin/apps/([^/]+)$", GET = one_app },
+  { "^/admin/apps/([^/]+)/test$", POST = test_app },
   { "^/admin/reload$", POST = reload },
   { "^/admin/users$", GET = answered(admin_users.find) },
   { "^/admin/users/([^/]+)$", DELETE = answered(admin_users.erase) },

@@ -70,6 +70,7 @@ local function load_policy(path, text)
   local policy, faults = schema.check(raw)
   if policy then return policy end
   table.sort(faults, function(a, b)
+    if a.missing ~= b.missing then return b.missing end -- a misspelt name first
     return line_of(text, a.path) < line_of(text, b.path)
   end)
   local first = faults[1]

@@ -242,6 +242,10 @@ class Server(Process):
         return Client(self.port)
 
     @property
+    def admin_url(self):
+        return f"http://127.0.0.1:{self.admin_port}"
+
+    @property
     def admin_token(self):
         return (self.folder / "var/admin.token").read_text().strip()
 

@@ -1,0 +1,34 @@
+-- probe.lua -- does the platform accept an app's appid and secret?  Asked with
+-- a code that cannot be good: which error comes back says it.
+
+local exchange = require "latchkey.exchange"
+
+local ngx = ngx
+
+local probe = {}
+
+local CODE = "latchkey-connection-test"
+local accepted = { code_invalid = true, code_used = true }
+
+-- -> {ok, msg}.  Waits, up to twice the policy's timeout.
+function probe.run(policy)
+  ngx.update_time()
+  local from = ngx.now()
+  local answer, reason, facts = exchange.login {
+    platform = policy.platform,
+    base = type(policy.api) == "table" and policy.api.app or policy.api,
+    appid = policy.appid, secret = policy.secret, code = CODE,
+    timeout = policy.timeout * 1000,
+  }
+  ngx.update_time()
+  local took = math.floor((ngx.now() - from) * 1000 + 0.5)
+  if answer or accepted[reason] then
+    return { ok = true,
+             msg = ("the platform accepts appid and secret (%d ms)"):format(took) }
+  end
+  local code = facts and facts.errcode
+  return { ok = false, msg = ("%s%s (%d ms)"):format(reason,
+    code and ", errcode " .. code or "", took) }
+end
+
+return probe
