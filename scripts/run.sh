@@ -70,8 +70,9 @@ print_steps() {
     cat <<END
 
 latchkey is ready: the API is on port $port; on $sandbox_port the sandbox
-plays WeChat and Douyin.  For operators: http://127.0.0.1:$admin_port/
-(the token is in var/admin.token).
+plays WeChat and Douyin.  To play with two phones, and to break it:
+    http://127.0.0.1:$sandbox_port/playground
+For operators: http://127.0.0.1:$admin_port/ (the token is in var/admin.token).
 A login, step by step; paste these into another terminal:
 
 CODE=\$(curl -s $phone/login -d '{"user":"alice"}' | sed 's/.*"code":"\\([^"]*\\)".*/\\1/')
