@@ -99,7 +99,7 @@ class Makers:
         out); blocks are text for log, main, http and server."""
         folder = self.folders.mktemp("server")
         port, admin_port = free_port(), free_port()
-        blocks = {"log": "stderr info", "main": "", "http": "", "server": "",
+        blocks = {"log": "stderr debug", "main": "", "http": "", "server": "",
                   **blocks}
         conf = CONF.format(root=ROOT, port=port, admin_port=admin_port,
                            **blocks)
