@@ -98,9 +98,15 @@ static enum err scan(lua_State *L, struct store_scan *s)
     return store_scan(conn_of(L), s);
 }
 
+static const char *scan_fault(enum err e)
+{
+    return e == ERR_REFUSED ? "not supported" : "store_unavailable";
+}
+
 /* store.keys(prefix, after or nil, max) -> {key, ...} in their order, those
  * beyond `after` only; the last one looked at, or nil at the end.  nil,
- * "store_unavailable".  Looks at max keys at most. */
+ * "store_unavailable", or "not supported" by this engine.  Looks at max keys
+ * at most. */
 static int f_keys(lua_State *L)
 {
     struct store_scan s;
@@ -122,7 +128,7 @@ static int f_keys(lua_State *L)
         lua_replace(L, -2);
     }
     buf_free(&s.keys);
-    return e ? vm_fail(L, "store_unavailable") : 2;
+    return e ? vm_fail(L, scan_fault(e)) : 2;
 }
 
 /* store.count(prefix, after or nil, max, at) -> how many of these keys are
@@ -144,7 +150,7 @@ static int f_count(lua_State *L)
         lua_replace(L, -2);
     }
     buf_free(&s.keys);
-    return e ? vm_fail(L, "store_unavailable") : 2;
+    return e ? vm_fail(L, scan_fault(e)) : 2;
 }
 
 /* ---- writing ------------------------------------------------------------- */

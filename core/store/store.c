@@ -279,6 +279,9 @@ enum err store_scan(struct store_conn *conn, struct store_scan *scan)
     scan->more = false;
     if (conn->closing)
         return scan->result = err_set(ERR_CLOSED, "store: closed");
+    if (!conn->reader)
+        return scan->result =
+                   err_set(ERR_REFUSED, "store: its keys cannot be walked");
     if (!scan->max || scan->prefix.len > STORE_KEY_MAX ||
         scan->after.len > STORE_KEY_MAX)
         return scan->result = err_set(ERR_INVALID, "store: no such scan");

@@ -114,7 +114,8 @@ void store_detach(struct store_conn *conn);
 enum err store_get(struct store_conn *conn, struct store_read *read);
 
 /* On the conn's thread.  OK, or ERR_STORE, ERR_INVALID (lengths), ERR_NOMEM,
- * ERR_CLOSED; takes time with max only. */
+ * ERR_CLOSED, ERR_REFUSED (an engine that has no order of keys); takes time
+ * with max only. */
 enum err store_scan(struct store_conn *conn, struct store_scan *scan);
 
 /* Takes the next key off *keys (at first: the slice of scan->keys), with its

@@ -144,6 +144,8 @@ local function do_login(policy, request, args)
     { encryptedData = args.encryptedData, iv = args.iv,
       rawData = args.rawData, signature = args.signature }, outcome.token)
   if reason then return nil, reason, msg end
+  local record = number and session.find(policy, outcome.token, ngx.time())
+  if record then outcome.user_id = record.user end -- the phone may link users
   local data = login.data(policy, outcome)
   data.phone = number and cjson.decode(number)
   return data

@@ -32,38 +32,43 @@ local function remove(list, key)
   list[#list + 1] = { key = key, remove = true }
 end
 
--- All that lies under an identity beside user and ring: sessions, outcomes of
--- codes, data that waits, answers that are kept.  -> keys; nil, reason.
+-- What may be much under an identity: sessions, outcomes of codes, answers
+-- that are kept.  -> keys; nil, reason.
 local function belongings(key, user)
-  local keys = { "rescue/" .. key }
+  local keys = {}
   for _, s in ipairs(user.sessions) do keys[#keys + 1] = s.key end
   for _, code in ipairs(user.codes or {}) do keys[#keys + 1] = code.key end
   local once, why = store.keys("once/" .. key .. "/", nil, 1000)
+  if why == "not supported" then once = {} end -- they end in minutes
   if not once then return nil, why end
   for _, k in ipairs(once) do keys[#keys + 1] = k end
   return keys
 end
 
 -- One step of forgetting an identity, if it is still that person's: what it
--- owns goes before the record that names it.  -> true: done; nil, reason.
-local function forget(key, ids)
+-- owns goes before the record that names it, or with it.  gone: what an earlier
+-- try removed.  -> true: done; nil, reason.
+local function forget(key, ids, gone)
   local user, version = person.read("user/" .. key)
   if not user then return version == "not found" or nil, version end
   if not ids[user.id] then return true end -- came anew meanwhile
   local keys, why = belongings(key, user)
   if not keys then return nil, why end
-  for from = 1, #keys, AT_ONCE do
-    local writes = {}
-    for i = from, math.min(#keys, from + AT_ONCE - 1) do
-      remove(writes, keys[i])
+  local writes = {}
+  for _, k in ipairs(keys) do
+    if #writes == AT_ONCE then
+      local ok, failed = store.commit(writes)
+      if not ok then return nil, failed end
+      for _, write in ipairs(writes) do gone[write.key] = true end
+      writes = {}
     end
-    local ok, failed = store.commit(writes)
-    if not ok then return nil, failed end
+    if not gone[k] then remove(writes, k) end
   end
-  return store.commit {
-    { key = "user/" .. key, remove = true, expect = version },
-    { key = "ring/" .. key, remove = true },
-  }
+  remove(writes, "ring/" .. key)
+  remove(writes, "rescue/" .. key)
+  writes[#writes + 1] =
+    { key = "user/" .. key, remove = true, expect = version }
+  return store.commit(writes)
 end
 
 local function unlist(index, identities)
@@ -93,7 +98,7 @@ function erase.finish(job)
   end
   local ids = set_of(job.ids)
   for _, key in ipairs(job.identities) do
-    local ok, why = persist(forget, key, ids)
+    local ok, why = persist(forget, key, ids, {})
     if not ok then return nil, why end
   end
   for _, id in ipairs(job.ids) do

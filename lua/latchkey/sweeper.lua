@@ -60,7 +60,8 @@ local function retain(state)
     return
   end
   local keys, last = store.keys("user/" .. state.app .. "/", state.user, LOOKED)
-  for _, key in ipairs(keys or {}) do
+  if not keys then return end
+  for _, key in ipairs(keys) do
     erase.phones(key:sub(6), ngx.time() - policy.retain.phone)
   end
   state.user = last

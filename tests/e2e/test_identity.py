@@ -121,6 +121,19 @@ def test_a_phone_links_nobody_where_the_policy_does_not_say_so(plain, person):
     assert ids_everywhere(one) | ids_everywhere(video) == ids
 
 
+def test_a_login_that_brings_the_phone_answers_with_the_id_that_holds(
+        linked, person):
+    one, video = person(linked, "one"), person(linked, "video")
+    older = one.login().data["user_id"]
+    show_phone(one)
+    code = video.code()
+    sealed, _ = video.tap()
+    data = video.login(code, **sealed).data
+    assert data["phone"] and data["user_id"] == older
+    assert ids_everywhere(video) == {older}
+    assert video.login(code, **sealed).data["user_id"] == older
+
+
 def test_the_older_id_stays_whoever_comes_to_know(linked, person):
     """The younger identity has the phone first."""
     one, video = person(linked, "one"), person(linked, "video")
