@@ -1,11 +1,12 @@
--- events.lua -- what happens now, for operators who look on: server-sent
--- events, from all workers.
+-- events.lua -- what happens now: server-sent events for operators who look on,
+-- from all workers, and lines of JSON where latchkey_event_log names a file.
 --
--- Nothing is made while nobody looks.  A reader takes what came since his
+-- Nothing is made where nobody looks.  A reader takes what came since his
 -- last turn out of a journal; one who is slower than what comes is let go.
 
 local cjson = require "cjson.safe"
 local journal = require "latchkey.journal"
+local server = require "latchkey.server"
 
 local ngx = ngx
 
@@ -21,14 +22,19 @@ local readers = 0
 
 -- Whether anyone looks: else there is no need to tell.
 function events.watched()
-  return kept:watched()
+  return kept:watched() or server.event()
 end
 
 -- Tells of something; fields must hold no secret.
 function events.tell(kind, fields)
-  if not kept:watched() then return end
+  local logged = server.event()
+  if not logged and not kept:watched() then return end
   fields.at = ngx.now()
   kept:add(kind .. "\n" .. cjson.encode(fields))
+  if logged then
+    fields.event = kind
+    server.event(cjson.encode(fields))
+  end
 end
 
 local function refuse(status, reason)

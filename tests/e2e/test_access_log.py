@@ -65,10 +65,20 @@ def test_a_traceparent_that_is_none_is_left_out(server):
     assert [one["trace_id"] for one in told] == [""] * len(bad)
 
 
-def test_events_go_to_a_file_of_their_own(server):
-    shop = server(http="latchkey_event_log events.log;", server="""
-        location /event { content_by_lua_block {
-            ngx.print(tostring(require("latchkey.server").event('{"a":1}')))
-        } }""")
-    assert shop.client().get("/event").text == "true"
-    assert lines(shop, "events.log", 1) == ['{"a":1}']
+def test_events_go_to_a_file_of_their_own(server, phone, platform):
+    shop = server(http="latchkey_event_log events.log;")
+    user = phone(shop, platform).logged_in()
+    sealed, _ = user.tap()
+    user.post("phone", sealed)
+    refused = user.post("phone", {**sealed, "encryptedData": "A" * 64})
+    told = [json.loads(line) for line in lines(shop, "events.log", 3)]
+    assert [one["event"] for one in told] == ["login", "phone", "failure"]
+    assert told[2]["cause"] == "key_stale"
+    assert told[2]["request_id"] == refused.json["request_id"]
+    assert len({one["user_id"] for one in told}) == 1
+
+
+def test_without_such_a_file_there_is_none(server, phone):
+    shop = server()
+    phone(shop).logged_in()
+    assert not (shop.folder / "events.log").exists()
