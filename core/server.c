@@ -228,8 +228,10 @@ static void stop_workers(struct server *s, bool graceful)
 
 static void now_serving(struct server *s)
 {
+    const struct conf *conf = s->current->conf;
     s->serving = true;
-    enum err e = setup_pid_file(s->current->conf->pid);
+    watch_folder(s->watch, conf->apps_watch ? conf->apps : NULL);
+    enum err e = setup_pid_file(conf->pid); /* tells of all of the above */
     if (e != OK) {
         log_emerg("%s", err_text());
         s->failed = true;
@@ -237,8 +239,6 @@ static void now_serving(struct server *s)
         return;
     }
     tell(s, NULL);
-    const struct conf *conf = s->current->conf;
-    watch_folder(s->watch, conf->apps_watch ? conf->apps : NULL);
     log_write(LOG_NOTICE, "latchkey/" VERSION " serves: %u worker%s, store %s",
               s->started, s->started == 1 ? "" : "s", conf->store.data);
     setup_ready(s->ready, 0);
