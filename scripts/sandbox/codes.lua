@@ -3,6 +3,7 @@
 local crypto = require "latchkey.crypto"
 local settings = require "sandbox.settings"
 local state = require "sandbox.state"
+local truth = require "sandbox.truth"
 
 -- Real seconds that a record outlives its code, so that a test may turn the
 -- sandbox's clock back and forth.
@@ -60,6 +61,9 @@ end
 --- (unknown, expired, of another kind) or "used".
 function codes.find(platform, kind, code)
   local record = state.get(key_of(platform, code))
+  if record and kind == "login" then
+    truth.asked(record.who)
+  end
   if not record or record.kind ~= kind
       or settings.now() - record.made >= life(platform) then
     return nil, "invalid"

@@ -7,6 +7,7 @@
 local crypto = require "latchkey.crypto"
 local settings = require "sandbox.settings"
 local state = require "sandbox.state"
+local truth = require "sandbox.truth"
 
 local keys = {}
 
@@ -53,8 +54,9 @@ function keys.seal_key(who)
   end)
 end
 
---- Use makes a live key live longer.
+--- A back-end is given the key of a login; use makes a live key live longer.
 function keys.touch(who, key)
+  truth.given(key)
   update(who, function(record)
     if record.key == key and alive(record) then
       record.used = settings.now()
@@ -83,6 +85,7 @@ end
 function keys.reset(who)
   return update(who, function(record)
     replace(record)
+    truth.given(record.key)
     return record.key
   end)
 end
@@ -91,7 +94,9 @@ end
 function keys.seal(key, plain)
   local iv = crypto.random(16)
   local sealed = crypto.aes_cbc_encrypt(ngx.decode_base64(key), iv, plain)
-  return ngx.encode_base64(sealed), ngx.encode_base64(iv)
+  local iv_text = ngx.encode_base64(iv)
+  truth.sealed(iv_text, key)
+  return ngx.encode_base64(sealed), iv_text
 end
 
 --- Is it the signature of the empty message?  The HMAC's key is the

@@ -892,3 +892,28 @@ def test_the_journal_keeps_the_last_thousand(sandbox):
         sandbox.get(f"/wechat/call/{number}")
     paths = [entry["path"] for entry in sandbox.get("/sandbox/journal")[1]]
     assert paths == [f"/call/{number}" for number in range(3, 1003)]
+
+
+# The truth, for tests
+
+
+@pytest.mark.parametrize("platform, login", [
+    ("wechat", wx_login), ("douyin", tt_login)])
+def test_the_truth_is_whether_a_back_end_has_the_key_of_data(
+        sandbox, platform, login):
+    put(sandbox, rotate_min=0)
+
+    def given(sealed):
+        truth = phone_side(sandbox, "truth", platform, iv=sealed["iv"])
+        assert truth.get("asked", 0) <= truth.get("given", 0)
+        return truth.get("given")
+
+    key = login(sandbox)["session_key"]
+    sealed = phone_side(sandbox, "phone", platform)
+    assert given(sealed) == pytest.approx(time.time(), abs=10)
+    phone_side(sandbox, "login", platform)  # a code that nobody exchanges
+    unread = phone_side(sandbox, "phone", platform)
+    assert given(unread) is None and given(sealed)
+    truth = phone_side(sandbox, "truth", platform)
+    assert truth["exchanges"] == 1
+    assert truth["phoneNumber"] == unseal(key, sealed)["phoneNumber"]
