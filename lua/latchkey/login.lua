@@ -16,6 +16,7 @@ local limit = require "latchkey.limit"
 local metrics = require "latchkey.metrics"
 local person = require "latchkey.person"
 local platform = require "latchkey.platform"
+local req = require "latchkey.request"
 local server = require "latchkey.server"
 local session = require "latchkey.session"
 local store = require "latchkey.store"
@@ -234,13 +235,22 @@ local function replayed(policy, args, now)
   return outcome
 end
 
+-- Another request's outcome; its refusal is in the log under that one's id.
+local function heard(policy, outcome, how)
+  if outcome.reason then
+    ngx.log(ngx.WARN, "login refused: request_id=", req.id(), " app=",
+      policy.name, " reason=", outcome.reason, " outcome=", how)
+  end
+  return outcome
+end
+
 -- Trades args.code and/or args.anonymous_code.  -> outcome {token, session, expires,
 -- user_id, openid, unionid, anonymous_openid, new_user, reply} or {reason, msg,
 -- retry}; with args.key_only just {openid}, and the key is in that user's ring.
 -- Waits.
 function login.exchange(policy, args, request)
   local outcome = replayed(policy, args, ngx.time())
-  if outcome then return outcome end
+  if outcome then return heard(policy, outcome, "replayed") end
   hook.look(policy, request)
   request.ip = request.ip or ngx.var.remote_addr
   local leads = false
@@ -252,11 +262,11 @@ function login.exchange(policy, args, request)
   if not leads then replays:add(1, policy.name, "joined") end
   outcome = text and cjson.decode(text)
   if outcome and outcome.key_only and not args.key_only then
-    return { reason = "code_invalid" } -- a phone request has spent it
+    outcome = { reason = "code_invalid" } -- a phone request has spent it
   end
   if outcome then
     request.retry_after = outcome.retry
-    return outcome
+    return leads and outcome or heard(policy, outcome, "joined")
   end
   ngx.log(ngx.ERR, "login aborted: request_id=", request.id, " app=",
     policy.name, " reason=policy_error: ", why)

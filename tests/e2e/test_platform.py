@@ -129,6 +129,15 @@ def test_a_made_up_code_is_invalid(client, code):
     assert client.login(code).refusal == INVALID
 
 
+def test_the_log_knows_every_refusal_of_a_code_that_comes_again(client):
+    for name in "first", "second":
+        client.post("login", {"code": f"dead-{client.platform}"},
+                    X_Request_Id=f"{name}-{client.platform}")
+    assert client.server.logged(
+        rf"login refused: request_id=second-{client.platform} "
+        r".*reason=code_invalid outcome=replayed")
+
+
 def test_a_code_of_another_app_is_invalid(phone, hasty, platform):
     other = phone(hasty, platform, app=platform, appid="other000001")
     assert other.login().refusal == INVALID
