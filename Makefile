@@ -92,6 +92,10 @@ lint:
 bench:
 	tests/packages bench
 	tests/bench/run
+storm:                               # thousands of phones; PHONES=, SEED=
+	tests/packages storm
+	$(MAKE) --no-print-directory all
+	tests/storm/run
 format:
 	clang-format -i $$(find core tests -name '*.[ch]')
 clean:
@@ -118,4 +122,4 @@ deb:                                 # build/latchkey_VERSION_ARCH.deb
 	scripts/package/deb.sh
 
 .PHONY: all libs flags debug unit-build fuzz-build
-.PHONY: run test unit tsan fuzz lint bench format clean install deb
+.PHONY: run test unit tsan fuzz lint bench storm format clean install deb
