@@ -1,6 +1,7 @@
 /* conf.c -- loads a configuration: paths, defaults, the tree, the blocks. */
 #include "conf/conf.h"
 #include "conf/directive.h"
+#include "crypto/certificate.h"
 #include <ctype.h>
 #include <limits.h>
 #include <stdlib.h>
@@ -135,6 +136,8 @@ void conf_free(struct conf *conf)
         return;
     for (struct conf_regex *r = conf->regexes; r; r = r->next)
         regex_free(r->regex);
+    for (struct conf_certificate *c = conf->certificates; c; c = c->next)
+        certificate_unref(c->loaded);
     table_free(&conf->variables);
     arena_free(&conf->arena);
     free(conf);

@@ -79,6 +79,9 @@ setter rewrite_uri;
 setter rewrite_break;
 setter rewrite_if; /* twice: among the settings, and among the blocks */
 
+/* tls.c: of listeners */
+setter tls_file;
+
 /* listen.c, server.c */
 setter listen_set;
 setter server_names;
