@@ -171,6 +171,8 @@ enum err api_new(struct api **out, struct api_worker *worker,
     enum err e = api_new_bare(&api, worker, generation);
     if (e != OK)
         return e;
+    limits_set(api->vm, api->conf->lua_run_timeout,
+               (size_t)api->conf->lua_memory_limit);
     e = run_code(api, api->conf->init, "init_by_lua*");
     if (e == OK)
         e = load_apps(api);

@@ -67,6 +67,7 @@ static enum err set_defaults(struct scope *s)
     c->worker_connections = 512;
     c->master_process = c->apps_watch = true;
     c->lua_regex_cache_max_entries = 1024;
+    c->lua_run_timeout = 30000;
     c->lua_max_pending_timers = 1024;
     c->lua_max_running_timers = 256;
     c->log_level = LOG_ERR;

@@ -401,7 +401,8 @@ struct conf {
     struct conf_shared_dict *shared_dicts;
     bool uncached; /* lua_code_cache is off somewhere */
     unsigned lua_regex_cache_max_entries;
-    unsigned lua_regex_match_limit; /* 0: PCRE2's own */
+    unsigned lua_regex_match_limit;             /* 0: PCRE2's own */
+    uint64_t lua_run_timeout, lua_memory_limit; /* ms, bytes; 0: none */
     unsigned lua_max_pending_timers, lua_max_running_timers;
     struct conf_code *init, *init_worker, *exit_worker;
 

@@ -342,7 +342,9 @@ static void run(struct task *t, int nargs)
     struct task *outer = vm->running;
     vm->running = t;
     t->state = TASK_RUNNING;
+    bool inside = limits_enter(vm);
     int rc = lua_resume(t->co, nargs);
+    limits_leave(vm);
     vm->running = outer;
     if (rc == LUA_YIELD && t->unwinding) {
         unwind(t);
@@ -355,6 +357,7 @@ static void run(struct task *t, int nargs)
         t->ok = rc == 0;
         finish(t);
     }
+    vm->limits.inside = inside;
 }
 
 void task_start(struct task *t)
