@@ -160,6 +160,7 @@ enum err api_new_bare(struct api **out, struct api_worker *worker,
     api->codes_ref = luaL_ref(api->vm->L, LUA_REGISTRYINDEX);
     open_all(api->vm);
     set_paths(api);
+    stress_begin(api);
     *out = api;
     return OK;
 }

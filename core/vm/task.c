@@ -351,6 +351,8 @@ static void run(struct task *t, int nargs)
     } else if (rc == LUA_YIELD && is_wait(t->co)) {
         lua_pop(t->co, 1);
         t->state = TASK_WAITING;
+        if (vm->on_wait)
+            vm->on_wait(t);
     } else if (rc == LUA_YIELD) {
         yield_to_loop(t);
     } else {

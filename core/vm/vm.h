@@ -28,7 +28,8 @@ struct vm {
     struct limits limits;
     const char *phase; /* the phase that runs outside tasks, or NULL */
     int marks, trail;  /* tables in the registry, see vm.c */
-    void *host;        /* what api hangs on it: a struct api_host */
+    void (*on_wait)(struct task *t); /* a task has begun to; NULL: nobody */
+    void *host; /* what api hangs on it: a struct api_host */
     uint64_t generation;
     bool retired;                      /* a newer vm serves; end when empty */
     void (*on_drained)(struct vm *vm); /* retired, and nothing holds it */
