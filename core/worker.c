@@ -3,6 +3,7 @@
 #include "worker.h"
 #include "api/request.h"
 #include "base/log.h"
+#include "base/log_capture.h"
 #include "base/metrics.h"
 #include "net/client.h"
 #include "store/store.h"
@@ -262,6 +263,7 @@ static void close_all(struct worker *w)
     if (w->current)
         serving_free(w->current);
     cutoff_stop();
+    log_capture_open(0);
     client_free(w->api.client, NULL, NULL); /* tasks used it up to here */
     store_detach(w->api.store);
     uv_unref((uv_handle_t *)&w->mailbox.async); /* worker_join closes it */

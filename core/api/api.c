@@ -1,6 +1,7 @@
 /* api.c -- a vm with all that scripts can call, for one generation. */
 #include "api/api.h"
 #include "api/request.h"
+#include "base/log_capture.h"
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -172,6 +173,7 @@ enum err api_new(struct api **out, struct api_worker *worker,
     enum err e = api_new_bare(&api, worker, generation);
     if (e != OK)
         return e;
+    log_capture_open((size_t)api->conf->lua_capture_error_log);
     limits_set(api->vm, api->conf->lua_run_timeout,
                (size_t)api->conf->lua_memory_limit);
     e = run_code(api, api->conf->init, "init_by_lua*");

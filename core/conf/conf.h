@@ -402,6 +402,7 @@ struct conf {
     bool uncached; /* lua_code_cache is off somewhere */
     unsigned lua_regex_cache_max_entries;
     unsigned lua_regex_match_limit;             /* 0: PCRE2's own */
+    uint64_t lua_capture_error_log;             /* bytes; 0: off */
     uint64_t lua_run_timeout, lua_memory_limit; /* ms, bytes; 0: none */
     unsigned lua_max_pending_timers, lua_max_running_timers;
     struct conf_code *init, *init_worker, *exit_worker;

@@ -148,6 +148,8 @@ static const struct directive table[] = {
       setting_number, CONF(lua_regex_cache_max_entries) },
     { "lua_regex_match_limit", IN_HTTP, 1, 1,
       setting_number, CONF(lua_regex_match_limit) },
+    { "lua_capture_error_log", IN_HTTP, 1, 1,
+      scripting_capture, CONF(lua_capture_error_log) },
     { "lua_run_timeout", IN_HTTP, 1, 1,
       setting_msec, CONF(lua_run_timeout) },
     { "lua_memory_limit", IN_HTTP, 1, 1,

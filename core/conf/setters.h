@@ -39,6 +39,7 @@ enum err code_make(struct scope *s, const struct directive *d,
 /* scripting.c: the state that scripts run in. */
 setter scripting_path;
 setter scripting_dict;
+setter scripting_capture;
 setter scripting_cache;
 
 /* sockets.c: what scripts connect to. */
