@@ -266,7 +266,8 @@ def test_run_takes_a_script_from_standard_input_or_the_command_line(tmp_path):
 
 
 def test_run_wants_a_file(tmp_path):
-    for args in (["run"], ["run", "nothing.lua"], ["run", "-e"]):
+    for args in (["run"], ["run", "nothing.lua"], ["run", "-e"],
+                 ["run", "-I"], ["run", "-x", "y"], ["run", "-l", "cjson"]):
         status, _, err = command(tmp_path, *args, leaks=False)
         assert status == 1 and err.startswith("latchkey: ")
 
@@ -312,3 +313,19 @@ def test_decrypt_tells_how_it_is_used(tmp_path):
                                                   "c", "d"]):
         status, out, err = command(tmp_path, "decrypt", *args)
         assert (status, out) == (1, "") and "usage: latchkey decrypt" in err
+
+
+def test_run_takes_folders_modules_and_code_as_resty_does(tmp_path):
+    (tmp_path / "lib").mkdir()
+    (tmp_path / "lib/own.lua").write_text("mark = 'own'")
+    (tmp_path / "a.lua").write_text("print(mark, arg[0], ..., #arg)")
+    for args, told in (
+            (["-I", "lib", "-l", "own", "a.lua", "x"], "own\ta.lua\tx\t1\n"),
+            (["-I", "lib", "-e", "require 'own'", "-e", "print(mark, ...)",
+              "y"], "own\ty\n"),
+            (["-e", "print(#arg, ...)", "-", "-e"], "2\t-\t-e\n")):
+        status, out, err = command(tmp_path, "run", *args)
+        assert (status, out) == (0, told), err
+    status, out, _ = command(tmp_path, "run", "-l", "cjson", "-", "z",
+                             stdin="print(arg[0], ...)")
+    assert (status, out) == (0, "-\tz\n")
