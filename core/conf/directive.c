@@ -32,7 +32,7 @@ static const struct directive table[] = {
       process_workers, CONF(worker_processes) },
     { "daemon", IN_MAIN, 1, 1, setting_flag, CONF(daemon) },
     { "master_process", IN_MAIN, 1, 1, setting_flag, CONF(master_process) },
-    { "error_log", IN_MAIN, 1, 2, process_error_log, CONF(error_log) },
+    { "error_log", IN_MAIN | IN_ALL, 1, 2, process_error_log, CONF(error_log) },
     { "pid", IN_MAIN, 1, 1, setting_path, CONF(pid) },
     { "user", IN_MAIN, 1, 2, process_user, CONF(user) },
     { "env", IN_MAIN | MANY, 1, 1, process_env, CONF(env) },

@@ -30,6 +30,7 @@
 enum {
     TICK_MSEC = 50,
     STEPS_MAX = 200000,
+    LEARN_MAX = 20000,
     STEPS_OUTSIDE = 3000, /* of C code in between */
     VDSO_MAX = 1 << 14
 };
@@ -43,7 +44,7 @@ static _Thread_local struct {
     uint64_t msec; /* that it has run for */
     pid_t timed;   /* the process that the timer is in */
     timer_t timer;
-    bool stepping;
+    bool stepping, learning;
     unsigned steps, outside;
     code head_end; /* of the trace that was jumped to */
 } self;
@@ -53,13 +54,21 @@ static _Thread_local struct {
 #if defined(__x86_64__)
 enum { SINGLE_STEP = 0x100, PUSH_BYTE = 0x6a, JMP = 0xe9, JMP_SHORT = 0xeb };
 
-/* Neither the program's nor a library's. */
-static bool is_compiled(code p)
+/* Neither the program's nor a library's: LuaJIT's or, where no trace runs,
+ * PCRE2's. */
+static bool is_made(code p)
 {
     struct dl_find_object found;
     uintptr_t vdso = getauxval(AT_SYSINFO_EHDR);
     return _dl_find_object((void *)(uintptr_t)p, &found) != 0 &&
            (uintptr_t)p - vdso > VDSO_MAX;
+}
+
+/* LuaJIT keeps the number of the trace that runs, below 0: of none. */
+static bool is_compiled(code p)
+{
+    const volatile int32_t *trace = self.vm->limits.trace;
+    return trace && *trace >= 0 && is_made(p);
 }
 
 static code near_target(code at)
@@ -69,14 +78,34 @@ static code near_target(code at)
     return at + 4 + distance;
 }
 
+/* mov dword [r14 + distance], number: a trace tells that it runs. */
+static bool sets_trace(code p)
+{
+    return p[0] == 0x41 && p[1] == 0xc7 && p[2] == 0x86;
+}
+
 static code head_end(code p)
 {
-    static const unsigned char vmstate[] = { 0x41, 0xc7, 0x86 };
     if (p[0] == 0x48 && p[1] == 0x83) /* room on the stack */
         p += 4;
     else if (p[0] == 0x48 && p[1] == 0x81)
         p += 7;
-    return memcmp(p, vmstate, sizeof vmstate) ? NULL : p + 11;
+    return sets_trace(p) ? p + 11 : NULL;
+}
+
+/* Looks for the first trace's head, to see where that number is. */
+static void learn(greg_t *registers)
+{
+    code p = (code)(uintptr_t)registers[REG_RIP];
+    bool found = is_made(p) && sets_trace(p);
+    if (found)
+        self.vm->limits.trace =
+            (void *)(near_target(p + 3) - (p + 7) + registers[REG_R14]);
+    self.learning = !found && ++self.steps < LEARN_MAX;
+    if (self.learning)
+        registers[REG_EFL] |= SINGLE_STEP;
+    else
+        registers[REG_EFL] &= ~SINGLE_STEP;
 }
 
 /* Whether the instruction goes round a loop of a root trace.  A loop's last
@@ -90,7 +119,7 @@ static bool goes_round(code p)
     if (p[0] != JMP && !near_if)
         return false;
     code to = near_target(near_if ? p + 2 : p + 1);
-    if (!is_compiled(to) || *to == PUSH_BYTE) /* it leaves */
+    if (!is_made(to) || *to == PUSH_BYTE) /* it leaves */
         return false;
     if (p[0] == JMP)
         self.head_end = head_end(to);
@@ -100,7 +129,7 @@ static bool goes_round(code p)
 static void step(greg_t *registers)
 {
     code p = (code)(uintptr_t)registers[REG_RIP];
-    bool first = !self.steps++, compiled = is_compiled(p);
+    bool first = !self.steps++, compiled = self.vm && is_compiled(p);
     self.outside = compiled ? 0 : self.outside + 1;
     if (!self.stepping || !self.vm || self.steps > STEPS_MAX ||
         self.outside > STEPS_OUTSIDE) {
@@ -116,7 +145,11 @@ static void on_step(int number, siginfo_t *info, void *context)
 {
     (void)number;
     (void)info;
-    step(((ucontext_t *)context)->uc_mcontext.gregs);
+    greg_t *registers = ((ucontext_t *)context)->uc_mcontext.gregs;
+    if (self.learning)
+        learn(registers);
+    else
+        step(registers);
 }
 
 /* A flush of all traces moves it; cutoff_refresh learns of that only later. */
@@ -133,7 +166,8 @@ static void begin_steps(ucontext_t *context)
 {
     self.steps = self.outside = 0;
     self.head_end = NULL;
-    self.stepping = stub_is_there((code)self.vm->limits.exit_stub);
+    self.stepping =
+        self.vm->limits.trace && stub_is_there((code)self.vm->limits.exit_stub);
     if (self.stepping)
         context->uc_mcontext.gregs[REG_EFL] |= SINGLE_STEP;
 }
@@ -170,6 +204,13 @@ static void prepare_stubs(struct vm *vm)
         return;
     vm->limits.stub_of = luaL_ref(vm->L, LUA_REGISTRYINDEX);
     cutoff_refresh(vm);
+    self.vm = vm;
+    self.steps = 0;
+    self.learning = true;
+    raise(SIGTRAP);
+    cutoff_refresh(vm);
+    self.learning = false;
+    self.vm = NULL;
 }
 
 #else /* compiled loops run on: there is nothing to send them by */

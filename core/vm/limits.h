@@ -19,6 +19,7 @@ struct limits {
     bool pressed;         /* the collector works harder */
     size_t used, asks_at; /* beyond that: a full collection */
     uintptr_t exit_stub;  /* cutoff.c's */
+    int32_t *trace;       /* likewise: which trace runs */
     int stub_of;          /* registry: what tells it; 0: nothing */
     lua_Alloc alloc;      /* LuaJIT's own, and its argument */
     void *alloc_user;

@@ -98,6 +98,8 @@ LOOPS = {
                   " return k end }) local s = 0 while true do s = s + t[s]"
                   " end",
     "C functions": "while true do ngx.md5('x') end",
+    "regex": "while true do ngx.re.match(('a'):rep(99), '(a|b)+c', 'jo')"
+             " end",
     "matches": "while true do for _ in ('a b'):gmatch('%a') do end end",
     "foreign": "local ffi = require 'ffi' pcall(ffi.cdef, 'int getpid();')"
                " while true do ffi.C.getpid() end",
