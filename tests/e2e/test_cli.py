@@ -91,6 +91,12 @@ def test_a_wrong_configuration_names_file_and_line(run, conf, line, told):
     assert run(conf=conf, leaks=False)[0] == 1, "it does not start with it"
 
 
+def test_a_log_below_the_main_level_is_ignored_aloud(run):
+    status, _, err = run("-t", conf="events {}\nhttp { error_log x info; }\n")
+    assert status == 0 and '"error_log" is ignored in' in err
+    assert f"{run.folder}/test.conf:2" in err
+
+
 def test_a_fault_in_an_included_file_names_that_file(run):
     (run.folder / "part.conf").write_text("\nfrobnicate;\n")
     status, _, err = run("-t", conf="include part.conf;\n", leaks=False)
