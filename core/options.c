@@ -8,8 +8,8 @@ void options_print_help(void)
 {
     fputs("Usage: latchkey [-?hvVtTq] [-s signal] [-p prefix] [-c filename]\n"
           "                [-e filename] [-g directives]\n"
-          "       latchkey [-p prefix] [-c filename] run FILE [ARG...]\n"
-          "       latchkey [-p prefix] [-c filename] run -e CODE [ARG...]\n"
+          "       latchkey [-p prefix] [-c filename] run [-I dir] [-l module]\n"
+          "                FILE|-e CODE [ARG...]\n"
           "       latchkey decrypt --key K --iv IV [--appid A] [DATA|-]\n"
           "\n"
           "  -h            this help\n"

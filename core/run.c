@@ -20,6 +20,8 @@ struct run {
     struct generation *generation;
     struct api *api;
     struct arena arena;
+    struct buf code; /* of -l and -e */
+    bool inlined;    /* there was an -e */
     int status;
 };
 
@@ -36,19 +38,53 @@ static void on_done(struct task *t, bool ok)
     uv_stop(&run->loop);
 }
 
-/* Compiles FILE, standard input for "-", or CODE after "-e"; what names the
- * script is argv[*script] afterwards. */
-static int load(lua_State *L, int argc, char **argv, int *script)
+/* -I DIR: modules are looked for there first. */
+static void add_folder(struct vm *vm, const char *folder)
 {
-    if (strcmp(argv[*script], "-e"))
-        return luaL_loadfile(L,
-                             strcmp(argv[*script], "-") ? argv[*script] : NULL);
-    if (++*script == argc) {
-        lua_pushliteral(L, "run: -e wants code");
-        return LUA_ERRSYNTAX;
+    struct buf path = { 0 };
+    buf_addf(&path, "%s/?.lua;%s/?/init.lua;;", folder, folder);
+    vm_set_path(vm, "path", buf_slice(&path));
+    buf_clear(&path);
+    buf_addf(&path, "%s/?.so;;", folder);
+    vm_set_path(vm, "cpath", buf_slice(&path));
+    buf_free(&path);
+}
+
+/* The options before the script, resty's: -I DIR, -l MODULE, -e CODE, each
+ * perhaps more than once.  *at is then the script's name, or, where there is
+ * code, the last argument before the script's own. */
+static enum err read_options(struct run *run, int argc, char **argv, int *at)
+{
+    for (; *at < argc && argv[*at][0] == '-' && argv[*at][1]; ++*at) {
+        char option = argv[*at][1];
+        if (!strchr("Ile", option) || argv[*at][2])
+            return err_set(ERR_CONFIG, "run: invalid option: \"%s\"",
+                           argv[*at]);
+        if (++*at == argc)
+            return err_set(ERR_CONFIG, "run: option \"-%c\" requires a value",
+                           option);
+        if (option == 'I')
+            add_folder(run->api->vm, argv[*at]);
+        else if (option == 'l')
+            buf_addf(&run->code, "require [=[%s]=] ", argv[*at]);
+        else
+            buf_addf(&run->code, "%s ", argv[*at]);
+        run->inlined |= option == 'e';
     }
-    return luaL_loadbuffer(L, argv[*script], strlen(argv[*script]),
-                           "=(command line)");
+    *at -= run->inlined;
+    return *at < argc ? OK : err_set(ERR_CONFIG, "run: which file?");
+}
+
+/* Modules and code, or modules and then FILE ("-": standard input). */
+static int load(struct run *run, const char *file)
+{
+    lua_State *L = run->api->vm->L;
+    if (!run->inlined && !run->code.len)
+        return luaL_loadfile(L, strcmp(file, "-") ? file : NULL);
+    if (!run->inlined)
+        buf_add_str(&run->code, "return assert(loadfile(arg[0] ~= '-' and "
+                                "arg[0] or nil))(...)");
+    return luaL_loadbuffer(L, run->code.data, run->code.len, "=(command line)");
 }
 
 /* arg[0] is the script, arg[1] its first argument, as in lua(1). */
@@ -89,7 +125,10 @@ static enum err open_all(struct run *run, const struct options *o)
 static enum err start(struct run *run, int argc, char **argv, int script)
 {
     lua_State *L = run->api->vm->L;
-    if (load(L, argc, argv, &script))
+    enum err e = read_options(run, argc, argv, &script);
+    if (e != OK)
+        return e;
+    if (load(run, argv[script]))
         return err_set(ERR_SCRIPT, "%s", lua_tostring(L, -1));
     set_arg(L, argc, argv, script);
     for (int i = script + 1; i < argc; i++)
@@ -107,6 +146,7 @@ static enum err start(struct run *run, int argc, char **argv, int script)
 
 static void close_all(struct run *run)
 {
+    buf_free(&run->code);
     api_free(run->api);
     client_free(run->worker.client, NULL, NULL);
     mailbox_close(&run->mailbox, NULL);

@@ -109,7 +109,9 @@ static void warn_restart(const char *what)
 static void warn_listens(const struct conf *old, const struct conf *now)
 {
     const struct conf_listen *a = old->listens, *b = now->listens;
-    while (a && b && !strcmp(a->address, b->address)) {
+    while (a && b && !strcmp(a->address, b->address) && a->tls == b->tls &&
+           a->default_server->tls_protocols ==
+               b->default_server->tls_protocols) {
         a = a->next;
         b = b->next;
     }

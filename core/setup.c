@@ -109,6 +109,18 @@ enum err setup_secret(struct arena *arena, const struct conf_secret *from,
 /* ---- sockets ----------------------------------------------------------------
  */
 
+/* What listens is set up once, so a reload does not change the versions. */
+static const char *tls_of(const struct conf_listen *l, struct arena *arena)
+{
+    unsigned on = l->default_server->tls_protocols;
+    return l->tls ? arena_printf(arena, "NORMAL:-VERS-ALL%s%s%s%s",
+                                 on & CONF_TLS_1_0 ? ":+VERS-TLS1.0" : "",
+                                 on & CONF_TLS_1_1 ? ":+VERS-TLS1.1" : "",
+                                 on & CONF_TLS_1_2 ? ":+VERS-TLS1.2" : "",
+                                 on & CONF_TLS_1_3 ? ":+VERS-TLS1.3" : "")
+                  : NULL;
+}
+
 static struct http_limits limits_of(const struct conf *conf,
                                     const struct conf_listen *l)
 {
@@ -175,6 +187,7 @@ enum err setup_sockets(const struct conf *conf, struct arena *arena,
         for (unsigned w = 0; e == OK && w < workers; w++) {
             struct worker_socket *s = &(*sockets)[w * *count + i];
             s->limits = limits_of(conf, l);
+            s->limits.tls = tls_of(l, arena);
             s->api = (struct api_socket){
                 .address = arena_dup(arena, slice_str(l->address)).data,
                 .all = addresses,

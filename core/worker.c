@@ -3,9 +3,11 @@
 #include "worker.h"
 #include "api/request.h"
 #include "base/log.h"
+#include "base/log_capture.h"
 #include "base/metrics.h"
 #include "net/client.h"
 #include "store/store.h"
+#include "vm/cutoff.h"
 #include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -260,6 +262,8 @@ static void close_all(struct worker *w)
     }
     if (w->current)
         serving_free(w->current);
+    cutoff_stop();
+    log_capture_open(0);
     client_free(w->api.client, NULL, NULL); /* tasks used it up to here */
     store_detach(w->api.store);
     uv_unref((uv_handle_t *)&w->mailbox.async); /* worker_join closes it */
@@ -271,6 +275,7 @@ static void on_pulse(uv_timer_t *timer)
 {
     struct worker *w = timer->data;
     lua_State *L = w->serving->vm->L;
+    cutoff_refresh(w->serving->vm);
     char id[16];
     struct slice label = { id,
                            (size_t)snprintf(id, sizeof id, "%u", w->api.id) };

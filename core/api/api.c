@@ -1,6 +1,7 @@
 /* api.c -- a vm with all that scripts can call, for one generation. */
 #include "api/api.h"
 #include "api/request.h"
+#include "base/log_capture.h"
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -160,6 +161,7 @@ enum err api_new_bare(struct api **out, struct api_worker *worker,
     api->codes_ref = luaL_ref(api->vm->L, LUA_REGISTRYINDEX);
     open_all(api->vm);
     set_paths(api);
+    stress_begin(api);
     *out = api;
     return OK;
 }
@@ -171,6 +173,9 @@ enum err api_new(struct api **out, struct api_worker *worker,
     enum err e = api_new_bare(&api, worker, generation);
     if (e != OK)
         return e;
+    log_capture_open((size_t)api->conf->lua_capture_error_log);
+    limits_set(api->vm, api->conf->lua_run_timeout,
+               (size_t)api->conf->lua_memory_limit);
     e = run_code(api, api->conf->init, "init_by_lua*");
     if (e == OK)
         e = load_apps(api);

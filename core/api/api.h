@@ -189,6 +189,9 @@ void latchkey_token_open(struct vm *vm, lua_State *L);
 void fresh_note(struct api *api);
 void fresh_start(struct api *api);
 
+/* Clients that leave where a test wants them to. (stress.c) */
+void stress_begin(struct api *api);
+
 /* From now on the log tells of new global variables. (global.c) */
 void global_guard(struct vm *vm);
 

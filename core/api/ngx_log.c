@@ -1,6 +1,7 @@
 /* ngx_log.c -- ngx.log(level, ...), print(...) and the levels' names. */
 #include "api/ngx_log.h"
 #include "base/log.h"
+#include "base/log_capture.h"
 
 /* Makes each argument from index first on a text, in its slot.  Arguments are
  * counted without the level, as OpenResty does. */
@@ -134,18 +135,54 @@ static int f_sys_level(lua_State *L)
     return 1;
 }
 
-/* get_logs and set_filter_level: nothing is captured. */
-static int f_no_capture(lua_State *L)
+static const char not_set[] = "directive \"lua_capture_error_log\" is not set";
+
+static int f_set_filter_level(lua_State *L)
 {
-    return vm_fail(L, "directive \"lua_capture_error_log\" is not set");
+    if (lua_type(L, 1) != LUA_TNUMBER)
+        return luaL_error(L, "missing \"level\" argument");
+    lua_Integer level = lua_tointeger(L, 1);
+    if (level < LOG_STDERR || level > LOG_DEBUG)
+        return luaL_error(L, "bad log level: %d", (int)level);
+    if (!log_capture_is_open())
+        return vm_fail(L, not_set);
+    log_capture_filter((enum log_level)level);
+    lua_pushboolean(L, true);
+    return 1;
+}
+
+/* get_logs(max, res): { level, time, line, ... }, no more than max of them, and
+ * out of what is kept. */
+static int f_get_logs(lua_State *L)
+{
+    lua_Integer max = luaL_optinteger(L, 1, 0);
+    struct log_captured line;
+    int n = 0;
+    if (!log_capture_is_open())
+        return vm_fail(L, not_set);
+    lua_settop(L, 2);
+    if (!lua_istable(L, 2))
+        lua_newtable(L);
+    while ((max <= 0 || n / 3 < max) && log_capture_take(&line)) {
+        lua_pushinteger(L, line.level);
+        lua_rawseti(L, -2, ++n);
+        lua_pushnumber(L, (lua_Number)line.msec / 1000);
+        lua_rawseti(L, -2, ++n);
+        vm_push(L, line.text);
+        lua_rawseti(L, -2, ++n);
+    }
+    lua_pushnil(L); /* a table of before may have had more */
+    lua_rawseti(L, -2, ++n);
+    return 1;
 }
 
 static void open_errlog(struct vm *vm)
 {
     static const luaL_Reg funcs[] = { { "raw_log", f_raw_log },
                                       { "get_sys_filter_level", f_sys_level },
-                                      { "set_filter_level", f_no_capture },
-                                      { "get_logs", f_no_capture },
+                                      { "set_filter_level",
+                                        f_set_filter_level },
+                                      { "get_logs", f_get_logs },
                                       { NULL, NULL } };
     api_preload(vm, "ngx.errlog", funcs);
 }

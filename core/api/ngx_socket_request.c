@@ -30,6 +30,8 @@ static const char *check_raw(const struct request *r)
 {
     if (r->raw)
         return "duplicate call";
+    if (http_tls(r->http))
+        return "raw sockets of TLS connections are not supported";
     if (r->reader)
         return "pending request body reading in some other thread";
     if (r->headers_sent && slice_eq(r->http->version, SLICE("HTTP/1.0")))

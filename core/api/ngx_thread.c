@@ -9,10 +9,8 @@
 
 static void log_abort(struct task *child)
 {
-    const char *why = lua_tostring(child->co, -1);
     struct buf text = { 0 };
-    buf_addf(&text, "lua user thread aborted: runtime error: %s\n",
-             why ? why : "unknown reason");
+    buf_add_str(&text, "lua user thread aborted: ");
     traceback_add(child, &text);
     ngx_log_write(task_root(child)->owner, child->context, LOG_ERR, &text);
     buf_free(&text);

@@ -50,10 +50,8 @@ static void on_done(struct task *t, bool ok)
     note("http lua close fake http connection");
     if (ok)
         return;
-    const char *why = lua_tostring(t->co, -1);
     struct buf text = { 0 };
-    buf_addf(&text, "lua entry thread aborted: runtime error: %s\n",
-             why ? why : "unknown reason");
+    buf_add_str(&text, "lua entry thread aborted: ");
     traceback_add(t, &text);
     ngx_log_write(NULL, t->context, LOG_ERR, &text);
     buf_free(&text);

@@ -120,6 +120,7 @@ static enum verdict rewrite(struct request *r, const struct conf_op *op)
         redirect(r, op, &to);
     } else {
         change_uri(r, op, buf_slice(&to));
+        r->internal = true;
         r->jumped = op->flag != CONF_REWRITE_BREAK;
     }
     buf_free(&to);

@@ -69,10 +69,8 @@ bool phase_call(struct request *r, enum conf_phase phase,
 
 static void log_abort(struct request *r, struct task *t)
 {
-    const char *why = lua_tostring(t->co, -1);
     struct buf text = { 0 };
-    buf_addf(&text, "lua entry thread aborted: runtime error: %s\n",
-             why ? why : "unknown reason");
+    buf_add_str(&text, "lua entry thread aborted: ");
     traceback_add(t, &text);
     request_log(r, LOG_ERR, buf_slice(&text));
     buf_free(&text);

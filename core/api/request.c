@@ -97,13 +97,14 @@ static const struct conf_listen *listen_at(const struct conf *conf,
 /* The sockets outlive a reload, the configuration does not.  Until a restart
  * opens the new address, the old one stands for what took its place; never
  * for one that has a socket itself. */
-static const struct conf_listen *find_listen(struct request *r)
+static const struct conf_listen *find_listen(const struct conf *conf,
+                                             const struct http_listen *listen)
 {
-    const struct api_socket *s = http_listen_tag(r->http->listen);
-    const struct conf_listen *l = listen_at(r->api->conf, s->address);
+    const struct api_socket *s = http_listen_tag(listen);
+    const struct conf_listen *l = listen_at(conf, s->address);
     if (l)
         return l;
-    l = r->api->conf->listens;
+    l = conf->listens;
     for (unsigned i = 0; l && i < s->index; i++)
         l = l->next;
     for (unsigned i = 0; l && i < s->count; i++)
@@ -115,7 +116,8 @@ static const struct conf_listen *find_listen(struct request *r)
 /* False: a reload took this address out. */
 static bool find_server(struct request *r)
 {
-    const struct conf_listen *listen = find_listen(r);
+    const struct conf_listen *listen =
+        find_listen(r->api->conf, r->http->listen);
     if (!listen)
         return false;
     const struct conf_server_name *name = NULL;
@@ -125,6 +127,20 @@ static bool find_server(struct request *r)
     if (pairs && name)
         variable_captures(r, &name->pattern, host, pairs);
     return true;
+}
+
+static struct certificate *on_hello(struct http_listen *l, struct slice name,
+                                    void *user)
+{
+    struct api *api = *(struct api **)user;
+    const struct conf_listen *listen = find_listen(api->conf, l);
+    size_t ovector[2 * REQUEST_CAPTURES];
+    unsigned pairs = REQUEST_CAPTURES;
+    if (!listen)
+        return NULL;
+    const struct conf_server *s =
+        server_find(listen, name, ovector, &pairs, NULL);
+    return s->tls ? s->tls : listen->default_server->tls;
 }
 
 static void copy_headers(struct request *r)
@@ -284,7 +300,12 @@ static void on_end(struct http_request *http, void *user)
     vm_release(r->api->vm);
 }
 
-const struct http_events request_events = {
-    on_headers,         on_request, body_happened, ngx_abort_happened,
-    ngx_output_drained, on_lost,    on_gone,       on_end
-};
+const struct http_events request_events = { on_hello,
+                                            on_headers,
+                                            on_request,
+                                            body_happened,
+                                            ngx_abort_happened,
+                                            ngx_output_drained,
+                                            on_lost,
+                                            on_gone,
+                                            on_end };

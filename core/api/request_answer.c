@@ -42,10 +42,12 @@ void request_set_location(struct request *r, struct slice to)
     struct buf url = { 0 };
     if (to.len && to.data[0] == '/' && !r->parent) {
         struct buf port = { 0 };
-        buf_add(&url, SLICE("http://"));
+        bool tls = http_tls(r->http);
+        buf_add(&url, tls ? SLICE("https://") : SLICE("http://"));
         variable_get(r, SLICE("host"), &url);
         variable_get(r, SLICE("server_port"), &port);
-        if (port.len && !slice_eq(buf_slice(&port), SLICE("80")))
+        if (port.len &&
+            !slice_eq(buf_slice(&port), tls ? SLICE("443") : SLICE("80")))
             buf_addf(&url, ":%.*s", SLICE_FMT(buf_slice(&port)));
         buf_free(&port);
     }

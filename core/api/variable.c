@@ -143,8 +143,27 @@ static bool get_protocol(struct request *r, struct buf *out)
 
 static bool get_scheme(struct request *r, struct buf *out)
 {
-    (void)r;
-    return add(out, SLICE("http"));
+    return add(out, http_tls(r->http) ? SLICE("https") : SLICE("http"));
+}
+
+static bool get_https(struct request *r, struct buf *out)
+{
+    return add(out, http_tls(r->http) ? SLICE("on") : SLICE(""));
+}
+
+static bool get_ssl_protocol(struct request *r, struct buf *out)
+{
+    return http_tls_protocol(r->http, out);
+}
+
+static bool get_ssl_cipher(struct request *r, struct buf *out)
+{
+    return http_tls_cipher(r->http, out);
+}
+
+static bool get_ssl_server_name(struct request *r, struct buf *out)
+{
+    return http_tls_server_name(r->http, out);
 }
 
 /* The query is left out: it may carry what must not be logged. */
@@ -420,6 +439,7 @@ static const struct builtin {
     { { "document_uri", sizeof "document_uri" - 1 }, get_uri, NULL },
     { { "host", sizeof "host" - 1 }, get_host, NULL },
     { { "hostname", sizeof "hostname" - 1 }, get_hostname, NULL },
+    { { "https", sizeof "https" - 1 }, get_https, NULL },
     { { "is_args", sizeof "is_args" - 1 }, get_is_args, NULL },
     { { "msec", sizeof "msec" - 1 }, get_msec, NULL },
     { { "nginx_version", sizeof "nginx_version" - 1 },
@@ -456,6 +476,11 @@ static const struct builtin {
     { { "server_name", sizeof "server_name" - 1 }, get_server_name, NULL },
     { { "server_port", sizeof "server_port" - 1 }, get_server_port, NULL },
     { { "server_protocol", sizeof "server_protocol" - 1 }, get_protocol, NULL },
+    { { "ssl_cipher", sizeof "ssl_cipher" - 1 }, get_ssl_cipher, NULL },
+    { { "ssl_protocol", sizeof "ssl_protocol" - 1 }, get_ssl_protocol, NULL },
+    { { "ssl_server_name", sizeof "ssl_server_name" - 1 },
+      get_ssl_server_name,
+      NULL },
     { { "status", sizeof "status" - 1 }, get_status, NULL },
     { { "time_iso8601", sizeof "time_iso8601" - 1 }, get_time_iso8601, NULL },
     { { "time_local", sizeof "time_local" - 1 }, get_time_local, NULL },

@@ -2,6 +2,7 @@
 #define _GNU_SOURCE
 #include "base/log.h"
 #include "base/buf.h"
+#include "base/log_capture.h"
 #include <errno.h>
 #include <fcntl.h>
 #include <pthread.h>
@@ -122,6 +123,8 @@ void log_line(enum log_level level, uint64_t conn, struct slice text,
     add_head(&line, level, conn);
     buf_add(&line, text);
     buf_add(&line, tail);
+    if (log_capture_is_open())
+        log_capture_add(level, buf_slice(&line));
     buf_add_char(&line, '\n');
     put(atomic_load(&log_fd), buf_slice(&line));
     buf_free(&line);

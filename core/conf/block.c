@@ -81,7 +81,9 @@ enum err block_http(struct scope *s, const struct directive *d,
     struct conf_server server = { .client_header_timeout = 60000,
                                   .client_header_buffer_size = 1024,
                                   .large_header_buffers = 4,
-                                  .large_header_buffer_size = 8192 };
+                                  .large_header_buffer_size = 8192,
+                                  .tls_protocols =
+                                      CONF_TLS_1_2 | CONF_TLS_1_3 };
     struct conf_location location;
     struct scope inner = within(s, IN_HTTP);
     inner.server = &server;

@@ -1,6 +1,7 @@
 /* conf.c -- loads a configuration: paths, defaults, the tree, the blocks. */
 #include "conf/conf.h"
 #include "conf/directive.h"
+#include "crypto/certificate.h"
 #include <ctype.h>
 #include <limits.h>
 #include <stdlib.h>
@@ -66,6 +67,7 @@ static enum err set_defaults(struct scope *s)
     c->worker_connections = 512;
     c->master_process = c->apps_watch = true;
     c->lua_regex_cache_max_entries = 1024;
+    c->lua_run_timeout = 30000;
     c->lua_max_pending_timers = 1024;
     c->lua_max_running_timers = 256;
     c->log_level = LOG_ERR;
@@ -135,6 +137,8 @@ void conf_free(struct conf *conf)
         return;
     for (struct conf_regex *r = conf->regexes; r; r = r->next)
         regex_free(r->regex);
+    for (struct conf_certificate *c = conf->certificates; c; c = c->next)
+        certificate_unref(c->loaded);
     table_free(&conf->variables);
     arena_free(&conf->arena);
     free(conf);

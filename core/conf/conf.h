@@ -16,6 +16,7 @@
 #include <stdint.h>
 #include <stdio.h>
 
+struct certificate;
 struct conf_server;
 
 /* ---- texts with variables ---------------------------------------------- */
@@ -281,6 +282,18 @@ enum conf_name_kind {
     CONF_NAME_REGEX   /* ~^www\d+\.example\.com$ */
 };
 
+struct conf_pem {     /* ssl_certificate, ssl_certificate_key */
+    const char *path; /* absolute; NULL: none */
+    const char *file; /* where that was written */
+    unsigned line;
+};
+
+struct conf_certificate {
+    const char *chain, *key;
+    struct certificate *loaded;
+    struct conf_certificate *next;
+};
+
 struct conf_server_name {
     enum conf_name_kind kind;
     struct slice text; /* lower case; "" is a request without a Host */
@@ -297,6 +310,9 @@ struct conf_listen {
     const char *path;    /* unix only */
     uint16_t port;
     bool is_default, reuseport, ipv6only, has_options;
+    bool tls;
+    const char *file; /* where it was first written */
+    unsigned line;
     int backlog; /* -1: the system's default */
     struct conf_server *default_server;
     struct conf_server **servers;
@@ -323,6 +339,10 @@ struct conf_server {
     uint64_t client_header_buffer_size;
     uint64_t large_header_buffers, large_header_buffer_size;
     bool underscores_in_headers;
+    struct conf_pem certificate, certificate_key;
+    unsigned tls_protocols;  /* of conf_tls_protocol */
+    struct certificate *tls; /* behind `listen ... ssl`; NULL: the default
+                              * server's */
     const char *file;
     unsigned line;
     struct conf_server *next;
@@ -381,7 +401,9 @@ struct conf {
     struct conf_shared_dict *shared_dicts;
     bool uncached; /* lua_code_cache is off somewhere */
     unsigned lua_regex_cache_max_entries;
-    unsigned lua_regex_match_limit; /* 0: PCRE2's own */
+    unsigned lua_regex_match_limit;             /* 0: PCRE2's own */
+    uint64_t lua_capture_error_log;             /* bytes; 0: off */
+    uint64_t lua_run_timeout, lua_memory_limit; /* ms, bytes; 0: none */
     unsigned lua_max_pending_timers, lua_max_running_timers;
     struct conf_code *init, *init_worker, *exit_worker;
 
@@ -400,7 +422,8 @@ struct conf {
     struct conf_log_format *log_formats;
     struct table variables; /* name to struct conf_variable */
     unsigned nvariables;
-    struct conf_regex *regexes; /* to be freed */
+    struct conf_regex *regexes; /* to be freed, as are these: */
+    struct conf_certificate *certificates;
 };
 
 /* What a name means that no `set` makes: told by the code that has the

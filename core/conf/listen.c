@@ -4,6 +4,7 @@
 #include "conf/array.h"
 #include "conf/server.h"
 #include "conf/setters.h"
+#include "conf/tls.h"
 #include <limits.h>
 #include <unistd.h>
 
@@ -116,6 +117,10 @@ static enum err read_option(const struct node *n, struct slice option,
         out->is_default = true;
         return OK;
     }
+    if (slice_eq(option, SLICE("ssl"))) {
+        out->tls = true;
+        return OK;
+    }
     if (slice_starts(option, SLICE("backlog=")))
         return read_backlog(n, option, out);
     out->has_options = true;
@@ -155,6 +160,7 @@ static enum err take_options(const struct node *n, struct conf_listen *to,
     if (from->is_default && to->is_default)
         return node_fail(n, "a duplicate default server for %s", to->address);
     to->is_default |= from->is_default;
+    to->tls |= from->tls;
     if (!from->has_options)
         return OK;
     to->has_options = true;
@@ -188,7 +194,9 @@ enum err listen_set(struct scope *s, const struct directive *d,
                     const struct node *n)
 {
     (void)d;
-    struct conf_listen as = { .backlog = -1, .ipv6only = true };
+    struct conf_listen as = {
+        .backlog = -1, .ipv6only = true, .file = n->file, .line = n->line
+    };
     enum err e = read_address(s, n, &as);
     for (unsigned i = 1; i < n->nargs && !e; i++)
         e = read_option(n, n->args[i], &as);
@@ -211,5 +219,5 @@ enum err listen_index(struct conf *conf)
     enum err e = OK;
     for (struct conf_listen *at = conf->listens; at && !e; at = at->next)
         e = server_index(conf, at);
-    return e;
+    return e ? e : tls_load(conf);
 }

@@ -30,6 +30,13 @@ enum err process_error_log(struct scope *s, const struct directive *d,
         slice_starts(where, SLICE("memory:")))
         return node_fail(n, "\"%s\" is not supported as an error log",
                          where.data);
+    if (s->context != IN_MAIN) {
+        log_write(LOG_WARN,
+                  "there is one log, that of the main level: \"error_log\" is "
+                  "ignored in %s:%u",
+                  n->file, n->line);
+        return OK;
+    }
     s->conf->error_log =
         slice_eq(where, SLICE("stderr")) ? "stderr" : scope_path(s, where);
     if (!s->conf->error_log)

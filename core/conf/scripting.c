@@ -57,6 +57,20 @@ enum err scripting_dict(struct scope *s, const struct directive *d,
     return OK;
 }
 
+enum err scripting_capture(struct scope *s, const struct directive *d,
+                           const struct node *n)
+{
+    enum { CAPTURE_MIN = 4096 };
+    uint64_t size;
+    if (!text_size(n->args[0], &size) || size < CAPTURE_MIN)
+        return node_fail(n,
+                         "invalid capture error log size \"%s\", minimum size "
+                         "is %d",
+                         n->args[0].data, CAPTURE_MIN);
+    *(uint64_t *)directive_field(s, d) = size;
+    return OK;
+}
+
 enum err scripting_cache(struct scope *s, const struct directive *d,
                          const struct node *n)
 {

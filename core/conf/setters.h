@@ -39,6 +39,7 @@ enum err code_make(struct scope *s, const struct directive *d,
 /* scripting.c: the state that scripts run in. */
 setter scripting_path;
 setter scripting_dict;
+setter scripting_capture;
 setter scripting_cache;
 
 /* sockets.c: what scripts connect to. */
@@ -78,6 +79,9 @@ setter rewrite_return;
 setter rewrite_uri;
 setter rewrite_break;
 setter rewrite_if; /* twice: among the settings, and among the blocks */
+
+/* tls.c: of listeners */
+setter tls_file;
 
 /* listen.c, server.c */
 setter listen_set;

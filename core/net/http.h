@@ -13,6 +13,7 @@
 
 struct MHD_Connection;
 struct MHD_Response;
+struct certificate;
 struct http_conn;
 struct http_listen;
 struct http_server;
@@ -27,6 +28,7 @@ struct http_limits {     /* of a listening address */
     size_t header_notes; /* memory for what is noted of each, besides */
     unsigned connections;
     uint64_t header_msec, body_msec, send_msec; /* 0: no limit */
+    const char *tls; /* GnuTLS's priorities; NULL: plain HTTP */
 };
 
 /* One request.  Slices live until on_end. */
@@ -71,6 +73,10 @@ struct http_request {
 };
 
 struct http_events {
+    /* A client asks for the certificate of name ("": of none).  NULL: there is
+     * none for it.  The connection takes a reference. */
+    struct certificate *(*on_hello)(struct http_listen *l, struct slice name,
+                                    void *user);
     /* Line and headers are there: set max_body. */
     void (*on_headers)(struct http_request *r, void *user);
     /* All of it is there (or fault says why not), but for the body of one that
@@ -170,6 +176,14 @@ unsigned http_conn_requests(const struct http_request *r);
 struct slice http_conn_address(const struct http_request *r);
 unsigned http_conn_port(const struct http_request *r);
 int http_conn_fd(const struct http_request *r);
+
+/* Whether it came by TLS; its version ("TLSv1.3"), cipher suite, and the name
+ * that the client asked for: false where there is none, or no connection any
+ * more.  (http_tls.c) */
+bool http_tls(const struct http_request *r);
+bool http_tls_protocol(const struct http_request *r, struct buf *out);
+bool http_tls_cipher(const struct http_request *r, struct buf *out);
+bool http_tls_server_name(const struct http_request *r, struct buf *out);
 
 /* A bound, listening socket: host is an address, "*" or "unix:/path"; share:
  * several sockets may listen there (SO_REUSEPORT). */

@@ -47,6 +47,7 @@ struct http_conn *http_conn_new(struct http_listen *l,
         MHD_get_connection_info(mhd, MHD_CONNECTION_INFO_CONNECTION_FD);
     const union MHD_ConnectionInfo *addr =
         MHD_get_connection_info(mhd, MHD_CONNECTION_INFO_CLIENT_ADDRESS);
+    http_tls_begin(mhd, c);
     if (!c)
         return NULL;
     c->listen = l;
@@ -71,6 +72,7 @@ void http_conn_closed(struct http_conn *c)
     if (c->next)
         c->next->prev = c->prev;
     c->listen->count--;
+    http_tls_end(c);
     c->fd = -1;
     http_conn_unref(c);
 }

@@ -113,9 +113,16 @@ static struct MHD_Daemon *start_daemon(struct http_listen *l, int fd)
 {
     const struct http_limits *limits = &l->limits;
     size_t memory = limits->header_total + limits->header_notes;
+    struct MHD_OptionItem tls[] = {
+        { MHD_OPTION_HTTPS_PRIORITIES, 0, (void *)(uintptr_t)limits->tls },
+        { MHD_OPTION_HTTPS_CERT_CALLBACK, 0, http_tls_callback() },
+        { MHD_OPTION_END, 0, NULL }
+    };
+    unsigned flags = MHD_USE_EPOLL | MHD_ALLOW_SUSPEND_RESUME;
     return MHD_start_daemon(
-        MHD_USE_EPOLL | MHD_ALLOW_SUSPEND_RESUME, 0, NULL, NULL, http_on_access,
-        l, MHD_OPTION_LISTEN_SOCKET, fd, MHD_OPTION_CONNECTION_LIMIT,
+        limits->tls ? flags | MHD_USE_TLS : flags, 0, NULL, NULL,
+        http_on_access, l, MHD_OPTION_ARRAY, limits->tls ? tls : tls + 2,
+        MHD_OPTION_LISTEN_SOCKET, fd, MHD_OPTION_CONNECTION_LIMIT,
         limits->connections, MHD_OPTION_CONNECTION_MEMORY_LIMIT, memory,
         MHD_OPTION_URI_LOG_CALLBACK, http_on_uri, l,
         MHD_OPTION_UNESCAPE_CALLBACK, keep_escapes, NULL,

@@ -1,5 +1,6 @@
 /* http_private.h -- what http.c, http_conn.c and http_daemon.c share. */
 #pragma once
+#include "crypto/certificate.h"
 #include "net/http.h"
 #include <microhttpd.h>
 
@@ -25,6 +26,8 @@ struct http_conn {
     struct http_request *request;   /* the current one, or NULL */
     struct arena arena;             /* kept from one request for the next */
     uv_poll_t *watch;               /* while suspended */
+    gnutls_session_t session;       /* NULL: plain, or closed */
+    struct certificate *certificate;
     char address[64];
     unsigned port;
     unsigned refs; /* the connection itself, and each request of it */
@@ -68,6 +71,11 @@ void http_conn_enter(struct http_conn *c, enum http_state state, uint64_t msec);
 void http_conn_watch(struct http_conn *c);
 void http_conn_unwatch(struct http_conn *c);
 void http_conn_sweep(struct http_listen *l);
+
+/* http_tls.c */
+void *http_tls_callback(void);
+void http_tls_begin(struct MHD_Connection *mhd, struct http_conn *c);
+void http_tls_end(struct http_conn *c);
 
 /* http_slow.c: bodies that take their time. */
 void http_slow_note(struct http_request *r);

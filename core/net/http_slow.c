@@ -63,7 +63,7 @@ static void format(struct http_request *r, const struct http_reply *reply,
 bool http_slow_reply(struct http_request *r, const struct http_reply *reply)
 {
     struct buf out = { 0 };
-    if (reply->fd > 0 || reply->body.len > PART_MAX)
+    if (reply->fd > 0 || reply->body.len > PART_MAX || http_tls(r))
         return false;
     format(r, reply, &out);
     ssize_t n =

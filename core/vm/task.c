@@ -342,19 +342,24 @@ static void run(struct task *t, int nargs)
     struct task *outer = vm->running;
     vm->running = t;
     t->state = TASK_RUNNING;
+    bool inside = limits_enter(vm);
     int rc = lua_resume(t->co, nargs);
+    limits_leave(vm);
     vm->running = outer;
     if (rc == LUA_YIELD && t->unwinding) {
         unwind(t);
     } else if (rc == LUA_YIELD && is_wait(t->co)) {
         lua_pop(t->co, 1);
         t->state = TASK_WAITING;
+        if (vm->on_wait)
+            vm->on_wait(t);
     } else if (rc == LUA_YIELD) {
         yield_to_loop(t);
     } else {
         t->ok = rc == 0;
         finish(t);
     }
+    vm->limits.inside = inside;
 }
 
 void task_start(struct task *t)

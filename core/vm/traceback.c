@@ -36,10 +36,36 @@ static void add_trail(struct task *t, int *number, struct buf *out)
     lua_pop(L, 1);
 }
 
+/* LuaJIT's own text for want of memory has no place in it, and a compiled loop
+ * has lost its line; then the function's must do. */
+static void add_place(lua_State *co, struct buf *out)
+{
+    lua_Debug at;
+    int level = 0;
+    while (lua_getstack(co, level++, &at))
+        if (lua_getinfo(co, "Sl", &at) && *at.what != 'C') {
+            bool known = at.currentline > 0;
+            buf_addf(out, " at %s:%d", at.short_src,
+                     known ? at.currentline : at.linedefined);
+            return;
+        }
+}
+
+static void add_reason(struct task *t, struct buf *out)
+{
+    const char *why = lua_tostring(t->co, -1);
+    bool memory = lua_status(t->co) == LUA_ERRMEM;
+    buf_addf(out, "%s error: %s", memory ? "memory allocation" : "runtime",
+             why ? why : "unknown reason");
+    if (memory)
+        add_place(t->co, out);
+}
+
 void traceback_add(struct task *t, struct buf *out)
 {
     int number = 0;
-    buf_add_str(out, "stack traceback:");
+    add_reason(t, out);
+    buf_add_str(out, "\nstack traceback:");
     add_trail(t, &number, out);
     add_stack(t->vm, t->co, &number, out);
     while ((t = t->parent) && t->state != TASK_DONE)

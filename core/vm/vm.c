@@ -88,7 +88,7 @@ static enum err wrap_coroutines(struct vm *vm)
 {
     lua_State *L = vm->L;
     enum err e =
-        vm_load(vm, SLICE_OF(coroutines, sizeof coroutines - 1), "=coroutine");
+        vm_load(vm, SLICE_OF(coroutines, sizeof coroutines - 1), VM_COROUTINES);
     if (e != OK)
         return e;
     lua_pushlightuserdata(L, task_wait_marker());
@@ -221,7 +221,10 @@ enum err vm_call(struct vm *vm, int nargs, int nresults)
     int handler = lua_gettop(L) - nargs;
     lua_pushcfunction(L, add_traceback);
     lua_insert(L, handler);
+    bool inside = limits_enter(vm);
     int rc = lua_pcall(L, nargs, nresults, handler);
+    limits_leave(vm);
+    vm->limits.inside = inside;
     lua_remove(L, handler);
     return rc ? take_error(L) : OK;
 }

@@ -6,10 +6,14 @@
 #pragma once
 #include "base/err.h"
 #include "base/slice.h"
+#include "vm/limits.h"
 #include <lauxlib.h>
 #include <lua.h>
 #include <stdint.h>
 #include <uv.h>
+
+/* The chunk of our coroutine functions. */
+#define VM_COROUTINES "=coroutine"
 
 struct task;
 
@@ -20,10 +24,12 @@ struct vm {
     struct task *tasks;   /* all that live, newest first */
     struct task *idle;    /* finished ones, kept for reuse */
     unsigned idle_count;
-    unsigned holds;    /* tasks and others that still need the state */
+    unsigned holds; /* tasks and others that still need the state */
+    struct limits limits;
     const char *phase; /* the phase that runs outside tasks, or NULL */
     int marks, trail;  /* tables in the registry, see vm.c */
-    void *host;        /* what api hangs on it: a struct api_host */
+    void (*on_wait)(struct task *t); /* a task has begun to; NULL: nobody */
+    void *host; /* what api hangs on it: a struct api_host */
     uint64_t generation;
     bool retired;                      /* a newer vm serves; end when empty */
     void (*on_drained)(struct vm *vm); /* retired, and nothing holds it */

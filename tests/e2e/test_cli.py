@@ -91,6 +91,12 @@ def test_a_wrong_configuration_names_file_and_line(run, conf, line, told):
     assert run(conf=conf, leaks=False)[0] == 1, "it does not start with it"
 
 
+def test_a_log_below_the_main_level_is_ignored_aloud(run):
+    status, _, err = run("-t", conf="events {}\nhttp { error_log x info; }\n")
+    assert status == 0 and '"error_log" is ignored in' in err
+    assert f"{run.folder}/test.conf:2" in err
+
+
 def test_a_fault_in_an_included_file_names_that_file(run):
     (run.folder / "part.conf").write_text("\nfrobnicate;\n")
     status, _, err = run("-t", conf="include part.conf;\n", leaks=False)
@@ -266,7 +272,8 @@ def test_run_takes_a_script_from_standard_input_or_the_command_line(tmp_path):
 
 
 def test_run_wants_a_file(tmp_path):
-    for args in (["run"], ["run", "nothing.lua"], ["run", "-e"]):
+    for args in (["run"], ["run", "nothing.lua"], ["run", "-e"],
+                 ["run", "-I"], ["run", "-x", "y"], ["run", "-l", "cjson"]):
         status, _, err = command(tmp_path, *args, leaks=False)
         assert status == 1 and err.startswith("latchkey: ")
 
@@ -312,3 +319,19 @@ def test_decrypt_tells_how_it_is_used(tmp_path):
                                                   "c", "d"]):
         status, out, err = command(tmp_path, "decrypt", *args)
         assert (status, out) == (1, "") and "usage: latchkey decrypt" in err
+
+
+def test_run_takes_folders_modules_and_code_as_resty_does(tmp_path):
+    (tmp_path / "lib").mkdir()
+    (tmp_path / "lib/own.lua").write_text("mark = 'own'")
+    (tmp_path / "a.lua").write_text("print(mark, arg[0], ..., #arg)")
+    for args, told in (
+            (["-I", "lib", "-l", "own", "a.lua", "x"], "own\ta.lua\tx\t1\n"),
+            (["-I", "lib", "-e", "require 'own'", "-e", "print(mark, ...)",
+              "y"], "own\ty\n"),
+            (["-e", "print(#arg, ...)", "-", "-e"], "2\t-\t-e\n")):
+        status, out, err = command(tmp_path, "run", *args)
+        assert (status, out) == (0, told), err
+    status, out, _ = command(tmp_path, "run", "-l", "cjson", "-", "z",
+                             stdin="print(arg[0], ...)")
+    assert (status, out) == (0, "-\tz\n")

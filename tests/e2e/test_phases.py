@@ -81,6 +81,7 @@ location /page {
     content_by_lua_block { ngx.exit(tonumber(ngx.var.arg_code)) }
 }
 location /inside { internal; return 200 "inside"; }
+location /to-inside { rewrite ^ /inside last; }
 location /capture { content_by_lua_block {
     local res = ngx.location.capture(ngx.var.arg_to, {
         args = { x = 1 }, method = ngx.HTTP_PUT, body = "body",
@@ -197,6 +198,7 @@ def test_error_pages_say_what_status_they_have(get):
 
 def test_internal_locations_are_not_for_clients(get):
     assert get("/inside").status == 404
+    assert get("/to-inside").text == "inside"
 
 
 def test_rewriting_in_a_circle_ends(web, get):

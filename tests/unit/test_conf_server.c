@@ -92,7 +92,9 @@ static void listens_that_cannot_be_are_refused(void **state)
           "invalid port in \"[::1]80\" of the \"listen\" directive" },
         { "listen unix:;", "no path in the unix domain socket in \"unix:\" of "
                            "the \"listen\" directive" },
-        { "listen 80 ssl;", "invalid parameter \"ssl\"" },
+        { "listen 80 ssl;",
+          "no \"ssl_certificate\" is defined for the \"listen ... ssl\" "
+          "directive" },
         { "listen 80 backlog=x;", "invalid backlog \"backlog=x\"" },
         { "listen 80 backlog=0;", "invalid backlog \"backlog=0\"" },
         { "listen 80; listen *:80;", "a duplicate listen 0.0.0.0:80" },
