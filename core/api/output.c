@@ -167,9 +167,7 @@ static struct http_reply make_reply(struct request *r)
                                 .fd = r->fd,
                                 .fd_size = r->fd_size,
                                 .length = bytes,
-                                .chunked = !told && r->headers_sent &&
-                                           r->fd <= 0 && !output_buffers(r) &&
-                                           may_have_body(r->status) };
+                                .chunked = !told };
 }
 
 static void take_output(struct request *r, struct buf *to)

@@ -3,7 +3,6 @@
 #include "base/clock.h"
 #include "base/text.h"
 #include "net/http_private.h"
-#include <netinet/tcp.h>
 #include <stdlib.h>
 #include <sys/socket.h>
 #include <unistd.h>
@@ -170,17 +169,8 @@ static enum MHD_Result take_body(struct http_request *r, const char *data,
     return r->drained > drain_max || !buf_ok(&r->body) ? MHD_NO : MHD_YES;
 }
 
-/* libmicrohttpd sends head, each chunk and the end one by one.  All of them
- * are there, so they leave together: half of what such a reply cost. */
-static void cork(const struct http_request *r, int on)
-{
-    if (r->chunked)
-        setsockopt(r->conn->fd, IPPROTO_TCP, TCP_CORK, &on, sizeof on);
-}
-
 static enum MHD_Result send_reply(struct http_request *r)
 {
-    cork(r, 1);
     struct MHD_Response *response = r->response;
     r->response = NULL;
     http_conn_enter(r->conn, HTTP_SENDING, r->listen->limits.send_msec);
@@ -385,7 +375,6 @@ void http_on_completed(void *listen, struct MHD_Connection *mhd, void **request,
     if (!r)
         return;
     *request = NULL;
-    cork(r, 0);
     http_slow_forget(r);
     r->mhd = NULL;
     r->conn->request = NULL;
