@@ -180,15 +180,6 @@ static enum MHD_Result send_reply(struct http_request *r)
     return sent;
 }
 
-void http_suspend(struct http_request *r)
-{
-    r->suspended = true;
-    MHD_suspend_connection(r->mhd);
-    http_conn_enter(r->conn, HTTP_BUSY, 0);
-    if (r->watch)
-        http_conn_watch(r->conn);
-}
-
 /* A reply that is made at once goes out at libmicrohttpd's next turn, when it
  * calls again: so a turn makes all of its replies before the first is sent.
  * That keeps caches warm, and who waits on the same machine is woken less. */
@@ -206,7 +197,7 @@ static enum MHD_Result dispatch(struct http_request *r)
         return MHD_YES;
     if (r->broken)
         return MHD_NO;
-    http_suspend(r);
+    http_linger(r);
     return MHD_YES;
 }
 
@@ -245,6 +236,11 @@ enum MHD_Result http_on_access(void *listen, struct MHD_Connection *mhd,
     struct http_request *r = *request;
     if (!r || r->broken)
         return MHD_NO;
+    if (r->lingers) {
+        http_linger_on(r);
+        return MHD_YES;
+    }
+    r->listen->moved = true;
     if (!r->begun) {
         begin(r, method, version);
         if (refuse_early(r))
@@ -375,6 +371,8 @@ void http_on_completed(void *listen, struct MHD_Connection *mhd, void **request,
     if (!r)
         return;
     *request = NULL;
+    r->listen->moved = true;
+    http_linger_end(r);
     http_slow_forget(r);
     r->mhd = NULL;
     r->conn->request = NULL;
@@ -389,16 +387,6 @@ void http_on_completed(void *listen, struct MHD_Connection *mhd, void **request,
     detach(r);
     if (r->arriving)
         leave_early(r);
-}
-
-void http_resume(struct http_request *r)
-{
-    http_conn_unwatch(r->conn);
-    if (!r->suspended)
-        return;
-    r->suspended = r->parked = false;
-    MHD_resume_connection(r->mhd);
-    r->listen->resumed = true;
 }
 
 void http_finish(struct http_request *r)

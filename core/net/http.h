@@ -57,6 +57,8 @@ struct http_request {
     struct MHD_Response *response;
     size_t drained;
     bool begun, dispatched, suspended, broken;
+    bool lingers;   /* neither answered nor suspended, since */
+    unsigned turn;  /* this turn of the loop */
     bool held;      /* dispatched, and the user has not finished */
     bool announced; /* its headers speak of a body */
     bool parted;    /* answered while the body was coming */
