@@ -18,10 +18,10 @@ void *http_on_uri(void *listen, const char *uri, struct MHD_Connection *mhd)
     const union MHD_ConnectionInfo *info =
         MHD_get_connection_info(mhd, MHD_CONNECTION_INFO_SOCKET_CONTEXT);
     struct http_conn *c = info ? info->socket_context : NULL;
-    struct http_request *r = c ? calloc(1, sizeof *r) : NULL;
+    struct http_request *r = c ? arena_alloc(&c->arena, sizeof *r) : NULL;
     if (!r)
         return NULL;
-    r->arena = c->arena;
+    r->arena = c->arena; /* r lies in it */
     c->arena = (struct arena){ 0 };
     r->listen = l;
     r->conn = c;
@@ -308,15 +308,15 @@ static void end(struct http_request *r)
     forget_drain(r);
     buf_free(&r->body);
     buf_free(&r->stream);
+    struct arena arena = r->arena;
     if (c->fd >= 0 && !c->request) {
         arena_free(&c->arena);
-        arena_reset(&r->arena);
-        c->arena = r->arena;
+        arena_reset(&arena);
+        c->arena = arena;
     } else {
-        arena_free(&r->arena);
+        arena_free(&arena);
     }
     http_conn_unref(c);
-    free(r);
 }
 
 void http_keep(struct http_request *r, struct slice *text)
