@@ -137,7 +137,7 @@ static int write_out(lua_State *L, bool newline)
         return vm_fail(L, "header only"); /* but it counts as the length */
     if (!output_filter(r, false))
         return vm_fail(L, "nginx output filter error");
-    if (r->http->suspended)
+    if (r->http->suspended || r->http->lingers)
         output_push(r); /* the request waited before, and may again */
     lua_pushinteger(L, 1);
     return 1;

@@ -28,6 +28,13 @@ struct cosocket *ngx_socket_at(lua_State *L, int index)
     return ours ? k : NULL;
 }
 
+const char *ngx_socket_text(lua_State *L, int index, int key)
+{
+    lua_pushvalue(L, index);
+    lua_rawseti(L, 1, key);
+    return lua_tostring(L, index);
+}
+
 const void *ngx_socket_owner(lua_State *L)
 {
     const struct vm *vm = vm_of(L);
@@ -183,7 +190,7 @@ static int f_tcp(lua_State *L)
         return luaL_error(L, "expecting zero arguments, but got %d",
                           lua_gettop(L));
     ngx_socket_owner(L);
-    lua_createtable(L, 3, 0);
+    lua_createtable(L, SOCKET_HOST, 0);
     luaL_getmetatable(L, tcp_class);
     lua_setmetatable(L, -2);
     ngx_socket_new(L);

@@ -21,13 +21,15 @@ struct ngx_sockets {
 
 /* What a handshake was asked for. */
 struct ngx_socket_tls {
-    char name[256]; /* whom the certificate must be for; "": anyone */
+    const char *name; /* whom the certificate must be for; "": anyone */
     bool verify;
     bool want_session; /* false: the answer is just true */
 };
 
 enum {                 /* in the script's table, after the userdata */
        SOCKET_KEY = 2, /* the pool's name */
+       SOCKET_HOST,
+       SOCKET_NAME, /* the certificate's */
        SOCKET_CERT,
        SOCKET_PKEY
 };
@@ -45,7 +47,7 @@ struct cosocket {
     bool read_closed, write_closed;              /* after an error there */
 
     /* connecting */
-    char host[256]; /* cut where it is too long to be one */
+    const char *host;
     unsigned port;
     struct address to, from; /* from.len 0: any */
     struct stream_turn turn;
@@ -70,6 +72,9 @@ enum ngx_socket_use {
 
 /* What a step gives that has to wait; otherwise it is a number of results. */
 enum { SOCKET_WAITS = -1 };
+
+/* The text at index; the script's table, at 1, keeps it as its element key. */
+const char *ngx_socket_text(lua_State *L, int index, int key);
 
 /* The socket of the table at index; NULL: it has none.  Raises where there is
  * no table. */

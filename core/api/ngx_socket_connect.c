@@ -368,7 +368,7 @@ int ngx_socket_connect(lua_State *L)
                           n);
     const void *owner = ngx_socket_owner(L);
     luaL_checktype(L, 1, LUA_TTABLE);
-    struct slice host = vm_check_slice(L, 2);
+    luaL_checkstring(L, 2);
     struct plan plan = { -1, -1, false };
     if (lua_istable(L, n))
         read_options(L, n--, &plan);
@@ -383,7 +383,7 @@ int ngx_socket_connect(lua_State *L)
     struct task *t = task_check(L);
     ngx_socket_close(k);
     ngx_socket_own(L, k);
-    snprintf(k->host, sizeof k->host, "%s", host.data);
+    k->host = ngx_socket_text(L, 2, SOCKET_HOST);
     k->port = (unsigned)port;
     choose_pool(k, L, &plan);
     k->connector = t;

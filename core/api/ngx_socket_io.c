@@ -197,11 +197,14 @@ int ngx_socket_send(lua_State *L)
 /* ---- receiving
  * ---------------------------------------------------------------- */
 
-/* A line loses all its "\r", as in OpenResty. */
+/* A line loses all its "\r", as in OpenResty.  Mostly it ends with the only
+ * one. */
 static void push_piece(const struct cosocket *k, lua_State *L,
                        struct slice piece)
 {
     luaL_Buffer b;
+    if (k->scan.kind == SCAN_LINE && slice_find(piece, '\r') + 1 == piece.len)
+        piece.len--;
     if (k->scan.kind != SCAN_LINE || slice_find(piece, '\r') == piece.len) {
         vm_push(L, piece);
         return;

@@ -169,7 +169,7 @@ static bool start(lua_State *L, struct cosocket *k)
     SSL_SESSION *session = cdata_at(L, 2);
     struct task *t = task_running(L);
     const char *name = lua_type(L, 3) == LUA_TSTRING ? lua_tostring(L, 3) : "";
-    snprintf(k->tls.name, sizeof k->tls.name, "%s", name);
+    k->tls.name = *name ? ngx_socket_text(L, 3, SOCKET_NAME) : "";
     k->tls.verify = lua_toboolean(L, 4);
     k->tls.want_session = lua_isnil(L, 2) || session;
     if (session)

@@ -85,7 +85,7 @@ static int f_setpeername(lua_State *L)
                           n);
     const void *owner = ngx_socket_owner(L);
     struct cosocket *k = ngx_socket_at(L, 1);
-    const char *host = luaL_checkstring(L, 2);
+    luaL_checkstring(L, 2);
     lua_Integer port = n == 3 ? luaL_checkinteger(L, 3) : 0;
     if (port < 0 || port > 65535)
         return vm_fail(L, lua_pushfstring(L, "bad port number: %d", (int)port));
@@ -96,7 +96,7 @@ static int f_setpeername(lua_State *L)
     struct task *t = task_check(L);
     ngx_socket_close(k);
     ngx_socket_own(L, k);
-    snprintf(k->host, sizeof k->host, "%s", host);
+    k->host = ngx_socket_text(L, 2, SOCKET_HOST);
     k->port = (unsigned)port;
     int results = ngx_socket_resolve(k, L, on_resolved);
     if (results == 0)

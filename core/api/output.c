@@ -41,18 +41,17 @@ void output_type(struct request *r)
     if ((r->output.len || r->fd > 0 || r->headers_sent || by_code) &&
         at->lua_use_default_type && !r->type_set &&
         !request_out_header(r, type).data)
-        request_set_header(r, type, at->default_type, false);
+        request_add_constant(r, type, at->default_type);
 }
 
 static void add_standard_headers(struct request *r)
 {
     output_type(r);
     if (!request_out_header(r, SLICE("Server")).data)
-        request_set_header(r, SLICE("Server"),
-                           r->location->server_tokens == CONF_TOKENS_OFF
-                               ? SLICE("latchkey")
-                               : SLICE("latchkey/" VERSION),
-                           false);
+        request_add_constant(r, SLICE("Server"),
+                             r->location->server_tokens == CONF_TOKENS_OFF
+                                 ? SLICE("latchkey")
+                                 : SLICE("latchkey/" VERSION));
     add_configured_headers(r);
 }
 
@@ -167,9 +166,7 @@ static struct http_reply make_reply(struct request *r)
                                 .fd = r->fd,
                                 .fd_size = r->fd_size,
                                 .length = bytes,
-                                .chunked = !told && r->headers_sent &&
-                                           r->fd <= 0 && !output_buffers(r) &&
-                                           may_have_body(r->status) };
+                                .chunked = !told };
 }
 
 static void take_output(struct request *r, struct buf *to)

@@ -22,10 +22,11 @@ static const char *const contexts[] = {
 static enum err push_code(struct request *r, const struct conf_code *code)
 {
     struct buf path = { 0 };
-    if (code->is_file)
-        variable_render(r, &code->path, &path);
-    enum err e = api_push_code(r->api, code, buf_str(&path),
-                               r->location->lua_code_cache);
+    bool cached = r->location->lua_code_cache;
+    if (!code->is_file)
+        return api_push_code(r->api, code, NULL, cached);
+    variable_render(r, &code->path, &path);
+    enum err e = api_push_code(r->api, code, buf_str(&path), cached);
     buf_free(&path);
     return e;
 }

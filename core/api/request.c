@@ -161,6 +161,10 @@ static void read_uri(struct request *r)
     struct slice path;
     struct buf uri = { 0 };
     uri_split(r->http->uri, &path, &r->args);
+    if (uri_is_plain(path)) {
+        r->uri = arena_dup(&r->http->arena, path);
+        return;
+    }
     if (uri_normalize(&uri, path) != OK && !r->http->fault)
         r->http->fault = 400;
     r->uri =

@@ -105,6 +105,10 @@ extern const struct http_events request_events;
 void request_set_header(struct request *r, struct slice name,
                         struct slice value, bool replace);
 
+/* Adds one whose slices live as long as the configuration. */
+void request_add_constant(struct request *r, struct slice name,
+                          struct slice value);
+
 /* The first header of that name in the request, or SLICE_NONE. */
 struct slice request_header(const struct request *r, struct slice name);
 

@@ -25,16 +25,21 @@ static bool more_room(struct request *r)
     return true;
 }
 
+void request_add_constant(struct request *r, struct slice name,
+                          struct slice value)
+{
+    if (value.data && (r->out_count < r->out_cap || more_room(r)))
+        r->out[r->out_count++] = (struct http_header){ name, value };
+}
+
 void request_set_header(struct request *r, struct slice name,
                         struct slice value, bool replace)
 {
     if (replace)
         remove_header(r, name);
-    if (!value.data || (r->out_count == r->out_cap && !more_room(r)))
-        return;
-    r->out[r->out_count++] =
-        (struct http_header){ arena_dup(&r->http->arena, name),
-                              arena_dup(&r->http->arena, value) };
+    if (value.data)
+        request_add_constant(r, arena_dup(&r->http->arena, name),
+                             arena_dup(&r->http->arena, value));
 }
 
 void request_set_location(struct request *r, struct slice to)

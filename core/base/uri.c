@@ -72,9 +72,10 @@ static enum err resolve(struct buf *out, struct slice decoded)
     return buf_ok(out) ? OK : ERR_NOMEM;
 }
 
-/* Most paths need nothing done. */
-static bool is_plain(struct slice path)
+bool uri_is_plain(struct slice path)
 {
+    if (!path.len || path.data[0] != '/')
+        return false;
     for (size_t i = 0; i < path.len; i++) {
         char c = path.data[i];
         if (c == '%' || c == '\0' ||
@@ -89,10 +90,6 @@ enum err uri_normalize(struct buf *out, struct slice path)
 {
     if (!path.len || path.data[0] != '/')
         return ERR_INVALID;
-    if (is_plain(path)) {
-        buf_add(out, path);
-        return buf_ok(out) ? OK : ERR_NOMEM;
-    }
     if (!escapes_are_whole(path))
         return ERR_INVALID;
     struct buf decoded = { 0 };

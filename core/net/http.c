@@ -3,7 +3,6 @@
 #include "base/clock.h"
 #include "base/text.h"
 #include "net/http_private.h"
-#include <netinet/tcp.h>
 #include <stdlib.h>
 #include <sys/socket.h>
 #include <unistd.h>
@@ -19,10 +18,10 @@ void *http_on_uri(void *listen, const char *uri, struct MHD_Connection *mhd)
     const union MHD_ConnectionInfo *info =
         MHD_get_connection_info(mhd, MHD_CONNECTION_INFO_SOCKET_CONTEXT);
     struct http_conn *c = info ? info->socket_context : NULL;
-    struct http_request *r = c ? calloc(1, sizeof *r) : NULL;
+    struct http_request *r = c ? arena_alloc(&c->arena, sizeof *r) : NULL;
     if (!r)
         return NULL;
-    r->arena = c->arena;
+    r->arena = c->arena; /* r lies in it */
     c->arena = (struct arena){ 0 };
     r->listen = l;
     r->conn = c;
@@ -170,17 +169,8 @@ static enum MHD_Result take_body(struct http_request *r, const char *data,
     return r->drained > drain_max || !buf_ok(&r->body) ? MHD_NO : MHD_YES;
 }
 
-/* libmicrohttpd sends head, each chunk and the end one by one.  All of them
- * are there, so they leave together: half of what such a reply cost. */
-static void cork(const struct http_request *r, int on)
-{
-    if (r->chunked)
-        setsockopt(r->conn->fd, IPPROTO_TCP, TCP_CORK, &on, sizeof on);
-}
-
 static enum MHD_Result send_reply(struct http_request *r)
 {
-    cork(r, 1);
     struct MHD_Response *response = r->response;
     r->response = NULL;
     http_conn_enter(r->conn, HTTP_SENDING, r->listen->limits.send_msec);
@@ -188,15 +178,6 @@ static enum MHD_Result send_reply(struct http_request *r)
         MHD_queue_response(r->mhd, (unsigned)r->status, response);
     MHD_destroy_response(response);
     return sent;
-}
-
-void http_suspend(struct http_request *r)
-{
-    r->suspended = true;
-    MHD_suspend_connection(r->mhd);
-    http_conn_enter(r->conn, HTTP_BUSY, 0);
-    if (r->watch)
-        http_conn_watch(r->conn);
 }
 
 /* A reply that is made at once goes out at libmicrohttpd's next turn, when it
@@ -216,7 +197,7 @@ static enum MHD_Result dispatch(struct http_request *r)
         return MHD_YES;
     if (r->broken)
         return MHD_NO;
-    http_suspend(r);
+    http_linger(r);
     return MHD_YES;
 }
 
@@ -255,6 +236,11 @@ enum MHD_Result http_on_access(void *listen, struct MHD_Connection *mhd,
     struct http_request *r = *request;
     if (!r || r->broken)
         return MHD_NO;
+    if (r->lingers) {
+        http_linger_on(r);
+        return MHD_YES;
+    }
+    r->listen->moved = true;
     if (!r->begun) {
         begin(r, method, version);
         if (refuse_early(r))
@@ -322,15 +308,15 @@ static void end(struct http_request *r)
     forget_drain(r);
     buf_free(&r->body);
     buf_free(&r->stream);
+    struct arena arena = r->arena;
     if (c->fd >= 0 && !c->request) {
         arena_free(&c->arena);
-        arena_reset(&r->arena);
-        c->arena = r->arena;
+        arena_reset(&arena);
+        c->arena = arena;
     } else {
-        arena_free(&r->arena);
+        arena_free(&arena);
     }
     http_conn_unref(c);
-    free(r);
 }
 
 void http_keep(struct http_request *r, struct slice *text)
@@ -385,7 +371,8 @@ void http_on_completed(void *listen, struct MHD_Connection *mhd, void **request,
     if (!r)
         return;
     *request = NULL;
-    cork(r, 0);
+    r->listen->moved = true;
+    http_linger_end(r);
     http_slow_forget(r);
     r->mhd = NULL;
     r->conn->request = NULL;
@@ -400,16 +387,6 @@ void http_on_completed(void *listen, struct MHD_Connection *mhd, void **request,
     detach(r);
     if (r->arriving)
         leave_early(r);
-}
-
-void http_resume(struct http_request *r)
-{
-    http_conn_unwatch(r->conn);
-    if (!r->suspended)
-        return;
-    r->suspended = r->parked = false;
-    MHD_resume_connection(r->mhd);
-    r->listen->resumed = true;
 }
 
 void http_finish(struct http_request *r)

@@ -59,13 +59,14 @@ struct http_request {
     struct MHD_Response *response;
     size_t drained;
     bool begun, dispatched, suspended, broken;
+    bool lingers;   /* neither answered nor suspended, since */
+    unsigned turn;  /* this turn of the loop */
     bool held;      /* dispatched, and the user has not finished */
     bool announced; /* its headers speak of a body */
     bool parted;    /* answered while the body was coming */
     struct http_request *next_slow, **prev_slow; /* in listen->slow */
     struct buf stream; /* of http_start: what MHD has not yet taken, from */
     size_t taken;      /* here on */
-    bool chunked;      /* the reply is, and it is whole */
     bool streaming, last, parked;
     bool wants_drain, is_drained; /* in listen->drained */
     struct http_request *next_drained;
@@ -106,7 +107,7 @@ struct http_reply {
     struct buf body; /* taken over */
     int fd;          /* > 0: the body is this file (taken over) */
     uint64_t fd_size;
-    bool chunked;    /* HTTP/1.1 without Content-Length */
+    bool chunked;    /* of http_start: HTTP/1.1 without Content-Length */
     uint64_t length; /* of http_start, where it is not chunked */
     bool more;       /* http_reply: http_finish comes later */
 };

@@ -1,49 +1,20 @@
 /* http_answer.c -- replies, whole or in parts.
  *
- * In parts, libmicrohttpd asks for bytes when it has sent the last ones.
- * Where there are none yet the connection is suspended until some come. */
+ * A whole one has a Content-Length: libmicrohttpd sends that with one system
+ * call, and a chunked one, whose head, chunks and end go one by one, with
+ * three.  In parts, libmicrohttpd asks for bytes when it has sent the last
+ * ones. Where there are none yet the connection is suspended until some come.
+ */
 #include "net/http_private.h"
 #include <stdlib.h>
-
-struct chunks {
-    struct buf body;
-    size_t at;
-};
-
-static ssize_t on_read(void *user, uint64_t at, char *out, size_t max)
-{
-    struct chunks *chunks = user;
-    size_t left = chunks->body.len - (size_t)at;
-    if (!left)
-        return MHD_CONTENT_READER_END_OF_STREAM;
-    size_t n = left < max ? left : max;
-    memcpy(out, chunks->body.data + at, n);
-    return (ssize_t)n;
-}
-
-static void free_chunks(void *user)
-{
-    struct chunks *chunks = user;
-    buf_free(&chunks->body);
-    free(chunks);
-}
 
 static struct MHD_Response *make_response(struct http_reply *reply)
 {
     if (reply->fd > 0)
         return MHD_create_response_from_fd64(reply->fd_size, reply->fd);
     size_t len = reply->body.len;
-    if (!reply->chunked)
-        return MHD_create_response_from_buffer_with_free_callback(
-            len, buf_take(&reply->body), free);
-    struct chunks *chunks = calloc(1, sizeof *chunks);
-    if (!chunks)
-        return NULL;
-    chunks->body = reply->body;
-    reply->body = (struct buf){ 0 };
-    return MHD_create_response_from_callback(MHD_SIZE_UNKNOWN,
-                                             len < 4096 ? 4096 : 65536, on_read,
-                                             chunks, free_chunks);
+    return MHD_create_response_from_buffer_with_free_callback(
+        len, buf_take(&reply->body), free);
 }
 
 static bool must_close(const struct http_request *r)
@@ -74,9 +45,6 @@ static bool queue(struct http_request *r, const struct http_reply *reply,
 void http_reply(struct http_request *r, struct http_reply *reply)
 {
     r->sent = reply->fd > 0 ? reply->fd_size : reply->body.len;
-    /* libmicrohttpd would send a last chunk after the head alone. */
-    reply->chunked &= !slice_eq(r->method, SLICE("HEAD"));
-    r->chunked = reply->chunked;
     bool more = reply->more;
     if (r->arriving && !r->broken && http_slow_reply(r, reply)) {
         buf_free(&reply->body);

@@ -2,7 +2,8 @@
  *
  * MHD_run is called when the descriptor is readable, when MHD asks for it
  * (its timeout is 0), and before the loop sleeps after a connection was
- * resumed; a resumed one would hang otherwise. */
+ * resumed; a resumed one would hang otherwise.  While requests linger its
+ * timeout is always 0, and says nothing; but then the loop does not sleep. */
 #include "base/log.h"
 #include "net/http_private.h"
 #include <errno.h>
@@ -24,14 +25,20 @@ void http_on_timer(uv_timer_t *timer)
     drive(timer->data);
 }
 
-static void run(struct http_listen *l)
+static bool has_more(struct http_listen *l)
 {
     MHD_UNSIGNED_LONG_LONG wait = 0;
+    if (l->resumed || l->lingering)
+        return l->resumed || l->moved;
+    return MHD_get_timeout(l->daemon, &wait) == MHD_YES && !wait;
+}
+
+static void run(struct http_listen *l)
+{
     for (int i = 0; i < RUNS; i++) {
-        l->resumed = false;
+        l->resumed = l->moved = false;
         MHD_run(l->daemon);
-        if (!l->resumed &&
-            (MHD_get_timeout(l->daemon, &wait) != MHD_YES || wait > 0))
+        if (!has_more(l))
             return;
     }
     uv_timer_start(&l->timer, http_on_timer, 0, 0); /* others' turn first */
@@ -58,8 +65,9 @@ static void on_readable(uv_poll_t *poll, int status, int events)
 static void on_prepare(uv_prepare_t *prepare)
 {
     struct http_server *s = prepare->data;
+    s->turn++;
     for (struct http_listen *l = s->listens; l; l = l->next)
-        if (l->resumed)
+        if (l->resumed || l->lingering)
             drive(l);
 }
 
@@ -99,8 +107,9 @@ enum err http_server_new(struct http_server **out, uv_loop_t *loop,
     s->loop = loop;
     s->events = events;
     s->user = user;
-    s->handles = 2;
+    s->handles = 3;
     uv_prepare_init(loop, &s->prepare);
+    uv_idle_init(loop, &s->idle);
     uv_timer_init(loop, &s->sweep);
     s->prepare.data = s->sweep.data = s;
     uv_prepare_start(&s->prepare, on_prepare);
@@ -209,7 +218,7 @@ static void close_handle(struct http_server *s, uv_handle_t *handle)
 static void stop_daemon(struct http_listen *l)
 {
     for (struct http_conn *c = l->conns; c; c = c->next)
-        if (c->request && c->request->suspended)
+        if (c->request && (c->request->suspended || c->request->lingers))
             http_abandon(c->request);
     MHD_run(l->daemon);
     MHD_stop_daemon(l->daemon);
@@ -227,6 +236,7 @@ void http_server_free(struct http_server *s)
     }
     http_abandon_detached(s);
     close_handle(s, (uv_handle_t *)&s->sweep);
+    close_handle(s, (uv_handle_t *)&s->idle);
     close_handle(s, (uv_handle_t *)&s->prepare);
 }
 

@@ -42,7 +42,8 @@ struct http_listen {
     unsigned count;
     uv_poll_t poll;
     uv_timer_t timer;
-    bool resumed;
+    bool resumed, moved; /* what MHD_run may have left to do */
+    unsigned lingering;
     struct http_request *slow;    /* whose body is announced, not there */
     struct http_request *drained; /* to be told of it, after MHD's turn */
     void *tag;
@@ -55,7 +56,10 @@ struct http_server {
     struct http_listen *listens;
     struct http_request *detached; /* held, and their connections gone */
     uv_prepare_t prepare;
+    uv_idle_t idle;
     uv_timer_t sweep;
+    unsigned turn;      /* of the loop */
+    unsigned lingering; /* requests, of all listens */
     unsigned active;
     unsigned handles; /* not yet closed */
     bool draining;
@@ -83,6 +87,14 @@ void http_slow_forget(struct http_request *r);
 void http_slow_dispatch(struct http_listen *l);
 bool http_slow_reply(struct http_request *r, const struct http_reply *reply);
 
+/* http_wait.c: a request that lingers is asked for its answer in vain; _on:
+ * it may have done so for too long. */
+void http_linger(struct http_request *r);
+void http_linger_on(struct http_request *r);
+void http_linger_end(struct http_request *r);
+void http_suspend(struct http_request *r);
+void http_resume(struct http_request *r);
+
 /* http.c: MHD's callbacks. */
 void *http_on_uri(void *listen, const char *uri, struct MHD_Connection *mhd);
 enum MHD_Result http_on_access(void *listen, struct MHD_Connection *mhd,
@@ -92,8 +104,6 @@ enum MHD_Result http_on_access(void *listen, struct MHD_Connection *mhd,
 void http_on_completed(void *listen, struct MHD_Connection *mhd, void **request,
                        enum MHD_RequestTerminationCode code);
 bool http_is_unclear(const struct http_request *r);
-void http_suspend(struct http_request *r);
-void http_resume(struct http_request *r);
 void http_note_drain(struct http_request *r);
 void http_abandon(struct http_request *r);
 void http_abandon_detached(struct http_server *s);

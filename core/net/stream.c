@@ -142,14 +142,18 @@ enum err stream_read(struct stream *s, size_t max)
 {
     if (s->fd < 0)
         return s->cut ? ERR_CANCELED : s->fed ? PENDING : ERR_CLOSED;
+    if (s->drained)
+        return PENDING;
     make_room(s);
     char *to = buf_reserve(&s->in, max);
     if (!to)
         return ERR_NOMEM;
     ssize_t n = s->tls ? stream_tls_read(s, to, max) : recv(s->fd, to, max, 0);
+    enum err e = outcome(s, STREAM_IN, n);
     if (n > 0)
         s->in.len += (size_t)n;
-    return outcome(s, STREAM_IN, n);
+    s->drained = !s->tls && (n > 0 ? (size_t)n < max : e == PENDING);
+    return e;
 }
 
 enum err stream_write(struct stream *s, struct slice *rest)
@@ -165,34 +169,51 @@ enum err stream_write(struct stream *s, struct slice *rest)
     return OK;
 }
 
-static void watch(struct stream *s)
+static int wanted(const struct stream *s)
 {
     int events = 0;
-    if (s->fd < 0)
-        return;
     for (int side = 0; side < STREAM_SIDES; side++)
         if (s->waiters[side].ready)
             events |= s->wants[side];
-    if (events)
-        uv_poll_start(&s->poll, events, on_poll);
-    else
+    return events;
+}
+
+/* Each change costs libuv two system calls or three.  So a socket stays
+ * watched while nobody waits, until something comes that nobody waits for. */
+static void watch(struct stream *s)
+{
+    int events = wanted(s);
+    if (s->fd < 0 || !(events & ~s->watched))
+        return;
+    s->watched = events;
+    uv_poll_start(&s->poll, events, on_poll);
+}
+
+static void unwatch(struct stream *s)
+{
+    s->watched = 0;
+    if (s->fd >= 0)
         uv_poll_stop(&s->poll);
 }
 
-/* A fault of the socket (status) is for both sides to find.  Either callback
- * may close s, whose memory stays for now. */
+/* A fault of the socket (status) is for both sides to find, and libuv has
+ * stopped then.  Either callback may close s, whose memory stays for now. */
 static void on_poll(uv_poll_t *poll, int status, int events)
 {
     struct stream *s = poll->data;
+    bool unasked = events & ~wanted(s);
+    if (status || (events & UV_READABLE))
+        s->drained = false;
     for (int side = 0; side < STREAM_SIDES; side++) {
         struct stream_waiter w = s->waiters[side];
         if (s->fd < 0 || !w.ready || (!status && !(events & s->wants[side])))
             continue;
         s->waiters[side].ready = NULL;
-        watch(s);
         w.ready(w.user);
     }
-    watch(s); /* libuv has stopped after a fault */
+    if (status || unasked)
+        unwatch(s);
+    watch(s);
 }
 
 void stream_wait(struct stream *s, enum stream_side side,
@@ -205,12 +226,13 @@ void stream_wait(struct stream *s, enum stream_side side,
 void stream_unwait(struct stream *s, enum stream_side side)
 {
     s->waiters[side].ready = NULL;
-    watch(s);
 }
 
 bool stream_is_stale(struct stream *s)
 {
     char byte;
+    if (s->drained && (s->watched & UV_READABLE))
+        return false;
     ssize_t n = recv(s->fd, &byte, 1, MSG_PEEK);
     return n >= 0 || errno != EAGAIN;
 }

@@ -34,6 +34,8 @@ struct stream {
         void *user;
     } waiters[STREAM_SIDES];
     int wants[STREAM_SIDES]; /* UV_READABLE, UV_WRITABLE: TLS may turn them */
+    int watched;             /* the events that poll tells */
+    bool drained;            /* nothing to read, until poll tells */
     uv_poll_t poll;
     unsigned handles; /* not yet closed */
 };
@@ -83,7 +85,8 @@ void stream_wait(struct stream *s, enum stream_side side,
                  void (*ready)(void *user), void *user);
 void stream_unwait(struct stream *s, enum stream_side side);
 
-/* Whether an idle connection is at its end, or has got what nobody asked. */
+/* Whether an idle connection is at its end, or has got what nobody asked; as
+ * far as the loop knows, where it watches. */
 bool stream_is_stale(struct stream *s);
 
 /* s->error in lower case, as LuaSocket has it; "error" for 0. */

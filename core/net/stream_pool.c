@@ -150,16 +150,21 @@ void stream_pool_withdraw(struct stream_turn *turn)
     turn->pool->connections--;
 }
 
+static struct stream *oldest(const struct stream_pool *pool)
+{
+    struct stream *s = pool->idle;
+    while (s->next)
+        s = s->next;
+    return s;
+}
+
 bool stream_pool_keep(struct stream_pool *pool, struct stream *s, uint64_t msec,
                       bool counted)
 {
-    struct stream *oldest = pool->idle;
-    while (oldest && oldest->next)
-        oldest = oldest->next;
     if (!counted)
         pool->connections++;
     if (pool->idle_count >= pool->size)
-        close_idle(oldest);
+        close_idle(oldest(pool));
     if (stream_is_stale(s)) {
         stream_close(s);
         stream_pool_leave(pool);

@@ -98,6 +98,7 @@ enum err stream_tls_start(struct stream *s, SSL_CTX *context, const char *name,
     if (!s->tls || !SSL_set_fd(s->tls, s->fd))
         return err_set(ERR_INVALID, "failed to create ssl connection");
     SSL_set_connect_state(s->tls);
+    s->drained = false; /* only of plain bytes would poll tell all */
     if (session && !SSL_set_session(s->tls, session))
         return err_set(ERR_INVALID, "ssl set session failed");
     if (name && !SSL_set_tlsext_host_name(s->tls, name))

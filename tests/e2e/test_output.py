@@ -146,6 +146,14 @@ def test_parts_are_chunks_or_as_long_as_was_said(web):
     assert "Content-Length: 6" in head and body == "onetwo"
 
 
+def test_what_is_whole_at_its_end_has_a_length(web):
+    head, body = whole(web, "/said?key=none")
+    assert "Content-Length: 4" in head and "chunked" not in head
+    assert body == "nil\n"
+    head, body = whole(web, "/eof")
+    assert "Content-Length: 6" in head and body == "whole\n"
+
+
 def test_http_1_0_has_no_chunks(web):
     head, body = whole(web, "/parts", version="1.0")
     assert "chunked" not in head and "Content-Length: " in head

@@ -65,8 +65,35 @@ static void bytes_are_read_when_they_have_come(void **state)
     assert_int_equal(stream_read(s, 100), OK);
     assert_slice(stream_pending(s), "llo");
     close(peer);
+    stream_wait(s, STREAM_IN, count, f);
+    uv_run(&f->loop, UV_RUN_ONCE);
+    assert_int_equal(f->called, 2);
     assert_int_equal(stream_read(s, 100), ERR_CLOSED);
     assert_slice(stream_pending(s), "llo");
+    stream_close(s);
+}
+
+static void what_comes_while_nobody_waits_is_found_later(void **state)
+{
+    struct fixture *f = *state;
+    int peer;
+    struct stream *s = open_pair(f, &peer);
+    for (unsigned i = 1; i <= 3; i++) {
+        assert_int_equal(stream_read(s, 100), PENDING);
+        stream_wait(s, STREAM_IN, count, f);
+        assert_int_equal(write(peer, "a", 1), 1);
+        uv_run(&f->loop, UV_RUN_ONCE);
+        assert_int_equal(f->called, i);
+        assert_int_equal(stream_read(s, 100), OK);
+        assert_int_equal(write(peer, "b", 1), 1);
+        uv_run(&f->loop, UV_RUN_NOWAIT);
+        assert_false(uv_is_active((uv_handle_t *)&s->poll));
+        assert_int_equal(stream_read(s, 100), OK);
+        assert_slice(stream_pending(s), "ab");
+        stream_take(s, 2);
+    }
+    assert_int_equal(f->called, 3);
+    close(peer);
     stream_close(s);
 }
 
@@ -247,6 +274,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         TEST(bytes_are_read_when_they_have_come),
+        TEST(what_comes_while_nobody_waits_is_found_later),
         TEST(a_full_socket_takes_the_rest_later),
         TEST(a_reader_may_close_what_a_writer_waits_for),
         TEST(nobody_is_called_after_unwait),
