@@ -10,7 +10,7 @@ local douyin = {}
 function douyin.code2session(options)
   local call = { platform = "douyin" }
   for name, value in pairs(options) do call[name] = value end
-  return exchange.login(call)
+  return exchange.call(call)
 end
 
 return douyin

@@ -10,7 +10,7 @@ local wechat = {}
 function wechat.code2session(options)
   local call = { platform = "wechat" }
   for name, value in pairs(options) do call[name] = value end
-  return exchange.login(call)
+  return exchange.call(call)
 end
 
 return wechat

@@ -1,7 +1,7 @@
 /* test_wechat.c -- WeChat's call and every answer of its tables. */
 #include "platform_bench.h"
 
-static struct platform_login *wechat(const char *body)
+static struct platform_call *wechat(const char *body)
 {
     return bench_get(&platform_wechat, body);
 }
@@ -9,21 +9,22 @@ static struct platform_login *wechat(const char *body)
 static void a_login_gives_identity_and_key(void **state)
 {
     (void)state;
-    struct platform_login *l =
+    struct platform_call *l =
         wechat("{\"session_key\":\"" BENCH_KEY "\",\"openid\":\"oGZUI0egBJY1\","
                "\"unionid\":\"ocMvos6NjeKLIBqg5\"}");
     assert_int_equal(l->reason, PLATFORM_OK);
-    assert_string_equal(l->openid, "oGZUI0egBJY1");
-    assert_string_equal(l->unionid, "ocMvos6NjeKLIBqg5");
-    assert_string_equal(l->anonymous_openid, "");
-    assert_string_equal(l->session_key, BENCH_KEY);
+    assert_string_equal(platform_answer_text(l, "openid"), "oGZUI0egBJY1");
+    assert_string_equal(platform_answer_text(l, "unionid"),
+                        "ocMvos6NjeKLIBqg5");
+    assert_string_equal(platform_answer_text(l, "anonymous_openid"), "");
+    assert_string_equal(platform_answer_text(l, "key"), BENCH_KEY);
     assert_int_equal(l->errcode, 0);
     assert_int_equal(l->status, 200);
     assert_int_equal(l->attempts, 1);
     assert_false(l->ambiguous);
     assert_true(l->seconds >= 0);
-    platform_login_clear(l);
-    assert_string_equal(l->session_key, "");
+    platform_call_clear(l);
+    assert_string_equal(platform_answer_text(l, "key"), "");
 }
 
 static void the_call_is_a_flat_get(void **state)
@@ -40,7 +41,8 @@ static void a_code_arrives_as_it_was(void **state)
 {
     (void)state;
     bench.steps[0] = (struct bench_step){ .body = "{}" };
-    bench_login(&platform_wechat)->code = SLICE("a%2B&=+ #?/\n\0\xe4\xbd\xa0");
+    bench_login(&platform_wechat)->values[PLATFORM_CODE] =
+        SLICE("a%2B&=+ #?/\n\0\xe4\xbd\xa0");
     bench_run();
     assert_non_null(strstr(
         bench.request,
@@ -85,7 +87,7 @@ static void every_code_has_its_reason(void **state)
                      quoted ? "{\"errcode\":\"%ld\",\"errmsg\":\"no\"}"
                             : "{\"errcode\":%ld,\"errmsg\":\"no\"}",
                      table[i].code);
-            struct platform_login *l = wechat(body);
+            struct platform_call *l = wechat(body);
             assert_string_equal(platform_reason_name(l->reason),
                                 table[i].reason);
             assert_int_equal(l->errcode, table[i].code);
@@ -97,7 +99,7 @@ static void every_code_has_its_reason(void **state)
 static void busy_is_tried_twice_more(void **state)
 {
     (void)state;
-    struct platform_login *l =
+    struct platform_call *l =
         wechat("{\"errcode\":-1,\"errmsg\":\"system error\"}");
     assert_int_equal(l->reason, PLATFORM_BUSY);
     assert_int_equal(l->errcode, -1);
@@ -113,7 +115,7 @@ static void a_message_keeps_its_request_id(void **state)
     char body[1024], filler[400];
     memset(filler, 'x', sizeof filler - 1);
     filler[sizeof filler - 1] = '\0';
-    struct platform_login *l =
+    struct platform_call *l =
         wechat("{\"errcode\":40029,\"errmsg\":\"invalid code, rid: "
                "6552e3da-6397437b-3f0d4f01\"}");
     assert_string_equal(l->errmsg,
@@ -129,8 +131,8 @@ static void a_message_keeps_its_request_id(void **state)
 static void a_message_is_safe_to_log(void **state)
 {
     (void)state;
-    struct platform_login *l = wechat("{\"errcode\":40029,\"errmsg\":"
-                                      "\"a\\nb\\u0007\\u001b[31mc\"}");
+    struct platform_call *l = wechat("{\"errcode\":40029,\"errmsg\":"
+                                     "\"a\\nb\\u0007\\u001b[31mc\"}");
     assert_string_equal(l->errmsg, "ab[31mc");
     l = wechat("{\"errcode\":40029,\"errmsg\":\"bad code c0de, sorry\"}");
     assert_null(strstr(l->errmsg, "c0de"));
@@ -151,7 +153,7 @@ static void a_long_message_is_cut_between_characters(void **state)
         for (int i = 0; i < 100; i++, at += 3)
             memcpy(body + at, "\xe4\xbd\xa0", 3);
         strcpy(body + at, "\"}");
-        struct platform_login *l = wechat(body);
+        struct platform_call *l = wechat(body);
         assert_true(strlen(l->errmsg) > 100);
         /* whole characters, and the dots */
         const char *dots = strstr(l->errmsg, "...");
@@ -209,12 +211,12 @@ static void what_makes_no_sense_is_an_error(void **state)
         "{\"openid\":\"\xff\xfe\",\"session_key\":\"" BENCH_KEY "\"}",
     };
     for (size_t i = 0; i < sizeof bodies / sizeof *bodies; i++) {
-        struct platform_login *l = wechat(bodies[i]);
+        struct platform_call *l = wechat(bodies[i]);
         if (l->reason != PLATFORM_ERROR)
             fail_msg("%s: %s", bodies[i], platform_reason_name(l->reason));
         assert_int_equal(l->attempts, 1);
-        assert_string_equal(l->openid, "");
-        assert_string_equal(l->session_key, "");
+        assert_string_equal(platform_answer_text(l, "openid"), "");
+        assert_string_equal(platform_answer_text(l, "key"), "");
         assert_true(*l->errmsg);
     }
 }
@@ -222,14 +224,14 @@ static void what_makes_no_sense_is_an_error(void **state)
 static void an_openid_that_is_too_long_is_an_error(void **state)
 {
     (void)state;
-    char body[512], id[PLATFORM_ID + 1];
+    char body[512], id[PLATFORM_ID + 2];
     memset(id, 'o', sizeof id);
-    for (size_t len = PLATFORM_ID - 1; len <= PLATFORM_ID; len++) {
+    for (size_t len = PLATFORM_ID; len <= PLATFORM_ID + 1; len++) {
         snprintf(body, sizeof body,
                  "{\"openid\":\"%.*s\",\"session_key\":\"" BENCH_KEY "\"}",
                  (int)len, id);
         assert_int_equal(wechat(body)->reason,
-                         len < PLATFORM_ID ? PLATFORM_OK : PLATFORM_ERROR);
+                         len <= PLATFORM_ID ? PLATFORM_OK : PLATFORM_ERROR);
     }
 }
 
@@ -247,10 +249,10 @@ static void deep_nesting_and_a_flood_are_errors(void **state)
 static void it_knows_no_anonymous_login(void **state)
 {
     (void)state;
-    struct platform_login *l = bench_login(&platform_wechat);
-    l->code = SLICE_NONE;
-    l->anonymous_code = SLICE("an0n");
-    assert_int_equal(platform_login_start(bench.client, l), ERR_INVALID);
+    struct platform_call *l = bench_login(&platform_wechat);
+    l->values[PLATFORM_CODE] = SLICE_NONE;
+    l->values[PLATFORM_ANONYMOUS_CODE] = SLICE("an0n");
+    assert_int_equal(platform_call_start(bench.client, l), ERR_INVALID);
 }
 
 int main(void)
