@@ -248,20 +248,31 @@ static void set_hosts(lua_State *L, const struct platform *p)
     lua_setfield(L, -2, "hosts");
 }
 
+/* Does the answer take the policy's private_key? */
+static bool is_sealed(const struct platform_api *api)
+{
+    const struct platform_field *field = api->answer.fields;
+    for (; field && field->name; field++)
+        if (field->kind == PLATFORM_SEALED_PHONE)
+            return true;
+    return false;
+}
+
 static void set_apis(lua_State *L, const struct platform *p)
 {
     lua_newtable(L);
     for (const struct platform_api *api = p->apis; api->name; api++) {
-        lua_createtable(L, 0, 2);
+        lua_createtable(L, 0, 4);
         set_text(L, "host", platform_host_name(api->host));
         set_text(L, "token", api->token);
+        set_flag(L, "sealed", is_sealed(api));
         lua_setfield(L, -2, api->name);
     }
     lua_setfield(L, -2, "apis");
 }
 
 /* exchange.defaults(platform) -> {name, base, hosts, apis = {name = {host,
- * token}}, code_life, server_check}, or nil where there is no such platform. */
+ * token, sealed}}, code_life, server_check}, or nil where there is none. */
 static int f_defaults(lua_State *L)
 {
     const struct platform *p = latchkey_driver_find(L, vm_check_slice(L, 1));
