@@ -19,6 +19,9 @@ local TIMEOUT = 5000 -- milliseconds
 
 local function policy_of(name, options)
   if not options.app then
+    if not options.appid or not options.secret then
+      error("app, or appid and secret, expected", 3)
+    end
     return {
       name = options.appid, platform = name, appid = options.appid,
       secret = options.secret, api = options.base,

@@ -112,6 +112,15 @@ local function server_check(policy, record, now, request)
   return tell(policy, record, request, "server", verdict)
 end
 
+-- How long until the client should log in again, as JSON; whether it should
+-- now.
+local function refresh_of(policy, record, now)
+  local every = policy.refresh.every
+  if every == 0 then return "null", false end
+  local left = record.created + every - now
+  return math.max(left, policy.refresh.min), left <= 0
+end
+
 -- What GET and POST session answer, as JSON (written out: of all calls this
 -- one is made most).  Where the policy has the server check, the platform may
 -- be asked.  nil, reason, msg.  May wait.
@@ -123,11 +132,9 @@ function check.describe(policy, record, now, request)
   local ring, why = identity.ring(record.ring)
   if not ring then return nil, why end
   local verdict, age, verified = ring:info(now)
-  local every = policy.refresh.every
-  local due = every > 0 and now >= record.created + every
+  local refresh, due = refresh_of(policy, record, now)
   local action = (verdict == "stale" or due) and "login" or "none"
-  local openid = shown_openid(policy, record)
-  local left, refresh = record.expires - now, login.refresh_after(policy)
+  local openid, left = shown_openid(policy, record), record.expires - now
   if not verdict then
     return format(UNKNOWN, record.user, openid, left, refresh, action)
   end

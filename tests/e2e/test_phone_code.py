@@ -20,7 +20,7 @@ def fixture_billed(sandbox, platform):
     """How many calls the platform has had, but those refused for their token:
     of Douyin's, other servers' fetches end this one's."""
     return lambda: len([call for call in sandbox.calls(API[platform])
-                        if call["errcode"] not in (40001, 28001003)])
+                        if call.get("errcode") not in (40001, 28001003)])
 
 
 @pytest.fixture(name="member")

@@ -117,4 +117,15 @@ static inline struct platform_call *bench_get(const struct platform *p,
     return bench_run();
 }
 
+/* One call of p, answered with body. */
+static inline struct platform_call *bench_ask(const struct platform *p,
+                                              const char *api, const char *body)
+{
+    bench.steps[0] = (struct bench_step){ .body = body };
+    memset(bench.steps + 1, 0, sizeof bench.steps - sizeof *bench.steps);
+    bench_login(p)->api = platform_api(p, slice_str(api));
+    assert_non_null(bench.login.api);
+    return bench_run();
+}
+
 #define BENCH(f) cmocka_unit_test_setup_teardown(f, bench_start, bench_stop)
