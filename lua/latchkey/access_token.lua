@@ -1,8 +1,9 @@
 -- access_token.lua -- the tokens that a platform's server calls take: one
 -- fetch for each app, however many wait, on whichever worker.
 --
---   token/HASH   {token, fetched, expires, renew, ...} as JSON, for the other
---                workers and nodes; HASH is of platform, host, appid and kind
+--   token/HASH   {token, fetched, expires, renew, insists, and the budgets} as
+--                JSON, for the other workers and nodes; HASH is of platform,
+--                host, appid and kind
 --
 -- A token is renewed in the background before its end, so that nobody waits.
 -- Where the store or the platform is out, the one in hand serves to its end.
@@ -76,7 +77,7 @@ local function take_drop(record, now)
 end
 
 -- The record of an answer: budgets go on from the one before.
-local function new_record(before, answer, now)
+local function new_record(before, answer, now, failed)
   local life = math.min(answer.expires_in, LONGEST)
   local same = before.token == answer.access_token
   return {
@@ -84,7 +85,7 @@ local function new_record(before, answer, now)
     fetched = same and before.fetched or now,
     expires = now + life,
     renew = now + life - math.min(MARGIN, life / 2),
-    same = same, -- the platform says that it is still good
+    insists = failed == answer.access_token, -- the platform, on this one
     day = before.day, forced = before.forced, forced_at = before.forced_at,
     minute = before.minute, drops = before.drops,
   }
@@ -112,7 +113,7 @@ local function fetch(policy, kind, key, failed)
   if dropped and not take_drop(record, now) then
     return nil, "platform_error", { errmsg = "too many tokens were refused" }
   end
-  local force = dropped and record.same and kind == "stable_token"
+  local force = dropped and record.insists and kind == "stable_token"
     and take_force(record, now)
   local answer, reason, facts = platform.call(policy, kind, {
     force = force and "true" or nil, within = policy.timeout * 1000 })
@@ -120,7 +121,7 @@ local function fetch(policy, kind, key, failed)
     answer, reason, facts = nil, "platform_error", answer
   end
   if not answer then return nil, reason, facts end
-  record = new_record(record, answer, now)
+  record = new_record(record, answer, now, failed)
   keep(policy, key, record)
   return record
 end

@@ -141,7 +141,10 @@ end
 local function do_login(policy, request, args)
   local fault = args.encryptedData and phone.malformed(policy, args)
   if fault then return nil, "data_malformed", fault end
-  if args.phone_code then access_token.warm(policy) end
+  if args.phone_code then
+    request.deadline = ngx.now() + 2 * policy.timeout
+    access_token.warm(policy)
+  end
   local outcome = login.exchange(policy,
     { code = args.code, anonymous_code = args.anonymous_code }, request)
   if outcome.reason then return nil, outcome.reason, outcome.msg end

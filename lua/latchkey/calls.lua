@@ -36,6 +36,12 @@ local function policy_of(name, options)
   return policy
 end
 
+-- The key for a call that is signed with one.
+local function key_of(options)
+  if not options.key then error("key, or app, expected", 3) end
+  return options.key
+end
+
 -- What check.lua asks of a session record.
 local function record_of(options)
   local key = identity.key(options.app, options.openid)
@@ -63,7 +69,7 @@ function calls.of(name)
       return verdict == "good"
     end
     local answer, reason, facts = access_token.call(policy, "check_session",
-      { openid = options.openid, key = options.key })
+      { openid = options.openid, key = key_of(options) })
     if answer then return true end
     if reason == "key_stale" then return false end
     return nil, reason, facts
@@ -77,7 +83,7 @@ function calls.of(name)
       return check.reset(policy, record_of(options))
     end
     return access_token.call(policy, "reset_session_key",
-      { openid = options.openid, key = options.key })
+      { openid = options.openid, key = key_of(options) })
   end
 
   -- The number behind a phone button's {code, openid}, which is billed.

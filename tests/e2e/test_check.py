@@ -200,6 +200,40 @@ def test_scripts_check_and_reset_the_stored_key(caller):
         {"reason": "no_key"}
 
 
+def test_a_policy_resets_the_key_and_the_new_one_opens(member, sandbox):
+    """From a hook, which is in the middle of changing the same user."""
+    user = member("""
+  on_phone = function(ctx)
+    local wechat = require "latchkey.wechat"
+    local who = { app = ctx.app, openid = ctx.user.openid }
+    ctx.reply.reset = wechat.reset_session_key(who)
+    ctx.reply.good = wechat.check_session(who)
+    ctx.user.attrs.resets = (ctx.user.attrs.resets or 0) + 1
+    ctx.reply.resets = ctx.user.attrs.resets
+  end,
+""")
+    sealed, _ = user.tap()
+    data = user.post("phone", sealed).data
+    assert (data["reset"], data["good"], data["resets"]) == (True, True, 1)
+    assert len(sandbox.calls("resetusersessionkey")) == 1
+    sealed, _ = user.tap()
+    assert user.post("phone", sealed).data["phoneNumber"] == \
+        data["phoneNumber"]
+
+
+def test_a_lost_reset_is_not_repeated(member, sandbox):
+    user = member("""
+  on_phone = function(ctx)
+    ctx.reply.ok, ctx.reply.why = require("latchkey.wechat").reset_session_key {
+      app = ctx.app, openid = ctx.user.openid }
+  end,
+""")
+    sandbox.fault("drop_after_use", "resetusersessionkey")
+    data = user.post("phone", user.tap()[0]).data
+    assert data["why"] == "platform_timeout" and "ok" not in data
+    assert len(sandbox.calls("resetusersessionkey")) == 1
+
+
 @pytest.mark.parametrize("platform", ["wechat", "douyin"])
 def test_scripts_call_a_platform_without_a_policy(caller, sandbox, platform):
     user, call = caller(platform)

@@ -1,6 +1,7 @@
 """A phone number by the code that the phone button gives: billed once."""
 
 import concurrent.futures
+import time
 
 import pytest
 
@@ -159,6 +160,22 @@ def test_a_login_whose_phone_code_is_none_can_be_sent_again(user):
     assert user.login(code, phone_code="made-up").refusal == INVALID
     data = user.login(code, phone_code=user.tap()[1]).data
     assert data["phone"]["countryCode"] == "86"
+
+
+def test_a_login_with_a_phone_code_ends_within_twice_the_timeout(
+        hasty, phone, platform, sandbox):
+    user = phone(hasty, platform, app="hasty-" + platform)
+    user.logged_in()
+    tap = user.tap()[1]
+    sandbox.set(faults={
+        "code2session": {"kind": "slow", "ms": 800},
+        API[platform]: {"kind": "slow", "ms": 5000}})
+    code = user.code()
+    started = time.monotonic()
+    assert user.login(code, phone_code=tap).refusal == TIMEOUT
+    assert time.monotonic() - started < 2.6
+    sandbox.set(faults={})
+    assert user.login(code).status == 200, "its code was taken"
 
 
 def test_a_phone_request_with_both_codes_is_a_login(user):
