@@ -8,6 +8,7 @@
 -- A token is renewed in the background before its end, so that nobody waits.
 -- Where the store or the platform is out, the one in hand serves to its end.
 
+local cache = require "latchkey.cache"
 local cjson = require "cjson.safe"
 local crypto = require "latchkey.crypto"
 local flight = require "latchkey.flight"
@@ -29,7 +30,8 @@ local access_token = {}
 local age = metrics.gauge("latchkey_access_token_age_seconds",
   "How long ago an app's access token was fetched.", { "app" })
 
-local held = {} -- this worker's, by key; as many as there are apps
+local records = cache.new(cjson.decode)
+local held, tried = {}, {} -- by key; as many as there are apps
 
 -- The api that brings the token which another api takes.
 local function kind_of(policy, api)
@@ -48,10 +50,15 @@ local function key_of(policy, kind)
     policy.platform, base or about.hosts[host], policy.appid, kind }, "\0")))
 end
 
--- What the store has, or this worker; {} where there is nothing.
-local function known(key)
-  local text = store.get(key)
-  return text and cjson.decode(text) or held[key] or {}
+-- The record of now: the store's, which others may have changed; this worker's
+-- where the store has none, is out, or did not take it.  May wait.
+local function current(key)
+  local own = held[key]
+  if not own or not own.unsaved then
+    own = records:get(key) or own
+    held[key] = own
+  end
+  return own
 end
 
 -- ---- fetching, by one for all ------------------------------------------------
@@ -97,6 +104,7 @@ local function keep(policy, key, record)
     expires = math.ceil(record.expires) + 1,
   } }
   if not ok then
+    record.unsaved = true
     ngx.log(ngx.WARN, "access token not kept: app=", policy.name, " ", why)
   end
 end
@@ -105,7 +113,8 @@ end
 -- gives the failed one again is believed once; then it is forced to.
 local function fetch(policy, kind, key, failed)
   local now = ngx.time()
-  local record = known(key)
+  local record = {}
+  for name, value in pairs(current(key) or {}) do record[name] = value end
   if record.token and record.token ~= failed and now < record.renew then
     return record
   end
@@ -161,13 +170,13 @@ end
 -- left; nil, reason.  May wait.
 function access_token.get(policy, kind)
   local now, key = ngx.time(), key_of(policy, kind)
-  local own = held[key]
+  local own = current(key)
   if not own or now >= own.expires then
     local why
     own, why = await(policy, kind, key)
     if not own then return nil, why end
-  elseif now >= own.renew and now >= (own.tried or 0) + PAUSE then
-    own.tried = now
+  elseif now >= own.renew and now >= (tried[key] or 0) + PAUSE then
+    tried[key] = now
     ngx.timer.at(0, renew, policy, kind, key)
   end
   return own.token, own.expires - now
@@ -177,7 +186,7 @@ end
 -- there is none to try.  Waits.
 local function follow(policy, kind, failed)
   local key = key_of(policy, kind)
-  local own = held[key]
+  local own = current(key)
   if own and own.token ~= failed then return own.token end
   local record = await(policy, kind, key, failed)
   return record and record.token
@@ -213,7 +222,7 @@ end
 function access_token.warm(policy)
   local kind = access_token.kind(policy)
   local key = key_of(policy, kind)
-  local own = held[key]
+  local own = current(key)
   if not own or ngx.time() >= own.expires then
     ngx.timer.at(0, renew, policy, kind, key)
   end
@@ -223,8 +232,8 @@ end
 function access_token.measure(policies)
   local now = ngx.time()
   for _, policy in ipairs(policies) do
-    local record = known(key_of(policy, access_token.kind(policy)))
-    if record.fetched then age:set(now - record.fetched, policy.name) end
+    local record = current(key_of(policy, access_token.kind(policy)))
+    if record then age:set(now - record.fetched, policy.name) end
   end
 end
 
