@@ -276,3 +276,15 @@ def test_phone_codes_are_counted(member, shop, platform):
                        platform=platform, api="phone_number") >= 1
     assert until(lambda: shop.metric("access_token_age_seconds",
                                      app="demo-" + platform) >= 0)
+
+
+def test_a_platforms_hosts_may_be_named_apart(server, phone, sandbox):
+    url = sandbox.url + "/douyin"
+    shop = server({name: able(server, "douyin", f"""
+  api = {{ app = "{url}", open = "{host}" }},
+""") for name, host in (("here", url + "/"), ("gone", "http://127.0.0.1:1"))})
+    user = phone(shop, "douyin", app="here").logged_in()
+    assert user.post("phone", {"phone_code": user.tap()[1]}).status == 200
+    user = phone(shop, "douyin", app="gone").logged_in()
+    answer = user.post("phone", {"phone_code": user.tap()[1]})
+    assert answer.refusal == BUSY, "and logins go on"
