@@ -212,9 +212,11 @@ function access_token.call(policy, api, args)
 end
 
 -- The kind that a policy's own calls take: WeChat's stable_token (or token,
--- where access_token = "legacy"), Douyin's client_token.
+-- where access_token = "legacy"), Douyin's client_token; nil on a platform
+-- without such calls.
 function access_token.kind(policy)
-  return kind_of(policy, "phone_number")
+  local has = platform[policy.platform].apis.phone_number
+  return has and kind_of(policy, "phone_number")
 end
 
 -- Fetches in the background where there is none, so that who needs one soon
@@ -232,7 +234,8 @@ end
 function access_token.measure(policies)
   local now = ngx.time()
   for _, policy in ipairs(policies) do
-    local record = current(key_of(policy, access_token.kind(policy)))
+    local kind = access_token.kind(policy)
+    local record = kind and current(key_of(policy, kind))
     if record then age:set(now - record.fetched, policy.name) end
   end
 end

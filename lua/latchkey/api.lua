@@ -80,6 +80,9 @@ local function args_fault(policy, args)
   if args.phone_code and policy.phone.via == "data" then
     return "this app takes encryptedData, not phone_code"
   end
+  if args.phone_code and not platform[policy.platform].apis.phone_number then
+    return "this platform has no phone_code"
+  end
   if args.encryptedData and policy.phone.via == "code" then
     return "this app takes phone_code, not encryptedData"
   end

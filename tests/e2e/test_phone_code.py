@@ -288,3 +288,11 @@ def test_a_platforms_hosts_may_be_named_apart(server, phone, sandbox):
     user = phone(shop, "douyin", app="gone").logged_in()
     answer = user.post("phone", {"phone_code": user.tap()[1]})
     assert answer.refusal == BUSY, "and logins go on"
+
+
+def test_a_platform_without_phone_codes_says_so(server, phone):
+    shop = server({"shop": server.policy("", "qq", appid="1101")})
+    user = phone(shop, "qq", app="shop", appid="1101").logged_in()
+    answer = user.post("phone", {"phone_code": "x"})
+    assert answer.refusal == BAD and "phone_code" in answer.json["msg"]
+    assert shop.admin("/metrics", token=None).status == 200
