@@ -4,6 +4,7 @@
 #include "base/text.h"
 #include "crypto/cipher.h"
 #include "crypto/digest.h"
+#include "crypto/rsa.h"
 #include "crypto/secret.h"
 
 enum { RANDOM_MAX = 1024 * 1024 };
@@ -157,6 +158,19 @@ static int f_aes_cbc_decrypt(lua_State *L)
     return run_cbc(L, cipher_cbc_decrypt);
 }
 
+/* rsa_seal(public key in PEM, text) -> bytes; nil, why.  PKCS#1 v1.5. */
+static int f_rsa_seal(lua_State *L)
+{
+    struct slice pem = vm_check_slice(L, 1), text = vm_check_slice(L, 2);
+    struct buf out = { 0 };
+    luaL_argcheck(L, text.len <= RSA_SEALED_MAX, 2, "too long");
+    enum err e = rsa_seal(pem, text, &out);
+    if (e == OK)
+        vm_push(L, buf_slice(&out));
+    buf_free(&out);
+    return e == OK ? 1 : vm_fail(L, err_text());
+}
+
 void latchkey_crypto_open(struct vm *vm, lua_State *L)
 {
     static const luaL_Reg funcs[] = { { "random", f_random },
@@ -171,6 +185,7 @@ void latchkey_crypto_open(struct vm *vm, lua_State *L)
                                       { "unbase64url", f_unbase64url },
                                       { "aes_cbc_encrypt", f_aes_cbc_encrypt },
                                       { "aes_cbc_decrypt", f_aes_cbc_decrypt },
+                                      { "rsa_seal", f_rsa_seal },
                                       { NULL, NULL } };
     (void)L;
     api_preload(vm, "latchkey.crypto", funcs);

@@ -11,9 +11,12 @@
 #define DRIVERS "latchkey.drivers"
 
 enum { MOST = 256 }; /* parameters, or errors */
+enum { FIELDS = 4 }; /* of an answer */
 
 struct driver {
     struct platform platform;
+    struct platform_api apis[1 + 1]; /* the login */
+    struct platform_field fields[FIELDS + 1];
     struct arena arena; /* of all that platform points to */
 };
 
@@ -186,7 +189,7 @@ static const struct platform_param *read_params(const struct reader *request)
     return params;
 }
 
-static void read_request(const struct reader *top, struct platform_call *call)
+static void read_request(const struct reader *top, struct platform_api *call)
 {
     static const char *const names[] = { "path", "as", "params", NULL };
     static const char *const forms[] = { [PLATFORM_QUERY] = "query",
@@ -201,8 +204,50 @@ static void read_request(const struct reader *top, struct platform_call *call)
     lua_pop(r.L, 1);
 }
 
-static void read_answer(const struct reader *top, struct platform_answer *out)
+/* A field that the description names; its envelope's name goes before. */
+static void add_field(const struct reader *r, struct driver *d,
+                      struct platform_field field, const char *envelope)
 {
+    struct platform_field *out = d->fields;
+    if (!field.path)
+        return;
+    if (envelope)
+        field.path = arena_printf(r->arena, "%s.%s", envelope, field.path);
+    if (!field.path)
+        luaL_error(r->L, "no memory");
+    while (out->name)
+        out++;
+    *out = field;
+}
+
+static void read_fields(const struct reader *r, struct driver *d,
+                        struct platform_field key)
+{
+    const char *envelope = text(r, "envelope");
+    const struct platform_field
+        openid = { "openid",
+                   needed(r, "openid", ""),
+                   PLATFORM_TEXT,
+                   PLATFORM_CODE,
+                   0,
+                   0 },
+        unionid = { "unionid", text(r, "unionid"), PLATFORM_TEXT, 0, 0, 0 },
+        anonymous = { "anonymous_openid", text(r, "anonymous_openid"),
+                      PLATFORM_TEXT,      PLATFORM_ANONYMOUS_CODE,
+                      PLATFORM_CODE,      0 };
+    key.path = text(r, "session_key");
+    if (key.with && !key.path)
+        fail(r, "session_key", "a text is wanted, or no cipher");
+    add_field(r, d, openid, envelope);
+    add_field(r, d, unionid, envelope);
+    add_field(r, d, anonymous, envelope);
+    add_field(r, d, key, envelope);
+}
+
+static void read_answer(const struct reader *top, struct driver *d,
+                        struct platform_field key)
+{
+    struct platform_answer *out = &d->apis[0].answer;
     static const char *const names[] = {
         "status",  "ok",          "message",          "envelope", "openid",
         "unionid", "session_key", "anonymous_openid", NULL
@@ -214,17 +259,14 @@ static void read_answer(const struct reader *top, struct platform_answer *out)
         fail(&r, "status", "a text is wanted");
     out->ok = whole(&r, "ok", 0);
     texts(&r, "message", out->message);
-    out->envelope = text(&r, "envelope");
-    out->openid = needed(&r, "openid", "");
-    out->unionid = text(&r, "unionid");
-    out->session_key = text(&r, "session_key");
-    out->anonymous_openid = text(&r, "anonymous_openid");
+    read_fields(&r, d, key);
+    out->fields = d->fields;
     lua_pop(r.L, 1);
 }
 
 static enum platform_reason reason_of(const struct reader *r, const char *word)
 {
-    for (int i = PLATFORM_OK + 1; i < PLATFORM_REASONS; i++)
+    for (int i = PLATFORM_OK + 1; i < PLATFORM_KEY_STALE; i++)
         if (strcmp(word, platform_reason_name((enum platform_reason)i)) == 0)
             return (enum platform_reason)i;
     fail(r, word, "no such reason");
@@ -249,33 +291,35 @@ static const struct platform_error *read_errors(const struct reader *top)
     return errors;
 }
 
-static void read_key(const struct reader *r, struct platform_answer *answer)
+/* Without a cipher a key that comes is kept as it is. */
+static struct platform_field read_key(const struct reader *r)
 {
     static const char *const keys[] = { "base64", "hex", NULL };
     static const char *const ciphers[] = { "aes-128-cbc", "aes-192-cbc",
                                            "aes-256-cbc", "none", NULL };
     int cipher = choice(r, "cipher", ciphers);
-    answer->key = PLATFORM_KEY_NONE;
+    struct platform_field key = { .name = "key", .kind = PLATFORM_KEY_TEXT };
     if (!ciphers[cipher + 1])
-        return;
-    answer->key =
-        choice(r, "key", keys) ? PLATFORM_KEY_HEX : PLATFORM_KEY_BASE64;
-    answer->key_size = 16 + 8 * (size_t)cipher;
-    if (!answer->session_key)
-        fail(r, "answer.session_key", "a text is wanted, or no cipher");
+        return key;
+    key.kind = choice(r, "key", keys) ? PLATFORM_KEY_HEX : PLATFORM_KEY_BASE64;
+    key.size = 16 + 8 * (size_t)cipher;
+    key.with = PLATFORM_CODE;
+    return key;
 }
 
-static void read_driver(const struct reader *r, struct platform *p)
+static void read_driver(const struct reader *r, struct driver *d)
 {
+    struct platform *p = &d->platform;
     static const char *const names[] = { "endpoint",  "request",   "answer",
                                          "errors",    "key",       "cipher",
                                          "watermark", "code_life", "rotates",
                                          NULL };
     only(r, names);
-    p->base = needed(r, "endpoint", "http");
-    read_request(r, &p->login);
-    read_answer(r, &p->answer);
-    read_key(r, &p->answer);
+    p->hosts[PLATFORM_APP] = needed(r, "endpoint", "http");
+    p->apis = d->apis;
+    d->apis[0].name = "code2session";
+    read_request(r, &d->apis[0]);
+    read_answer(r, d, read_key(r));
     p->errors = read_errors(r);
     long life = whole(r, "code_life", 300);
     if (life < 1 || life > 86400)
@@ -309,7 +353,7 @@ static int f_define(lua_State *L)
     struct reader r = { L, &d->arena, "" };
     d->platform.name = pop_text(&r, "name");
     lua_pushvalue(L, 2);
-    read_driver(&r, &d->platform);
+    read_driver(&r, d);
     lua_pop(L, 1);
     lua_setfield(L, -2, d->platform.name);
     return 0;

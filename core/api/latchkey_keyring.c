@@ -44,6 +44,14 @@ void latchkey_keyring_push_key(lua_State *L, struct slice text)
     lua_setmetatable(L, -2);
 }
 
+struct session_key *latchkey_keyring_newest(lua_State *L, int index)
+{
+    struct keyring *ring = latchkey_keyring_test(L, index);
+    if (ring)
+        return ring->count ? &ring->keys[0] : NULL;
+    return luaL_testudata(L, index, KEY);
+}
+
 static int f_key_gc(lua_State *L)
 {
     secret_wipe(lua_touserdata(L, 1), sizeof(struct session_key));
@@ -164,7 +172,8 @@ static void add_member(struct buf *out, const char *name, const char *value)
     buf_add_char(out, '"');
 }
 
-static void push_phone_json(lua_State *L, const struct opendata_phone *phone)
+void latchkey_keyring_push_phone(lua_State *L,
+                                 const struct opendata_phone *phone)
 {
     struct buf json = { 0 };
     buf_add_char(&json, '{');
@@ -186,7 +195,7 @@ static int push_opened(lua_State *L, enum err e, bool phone,
     if (e == OK && phone && opendata_phone(opened->object, &found) == OK) {
         lua_pushstring(L, found.number);
         lua_pushinteger(L, opened->rank);
-        push_phone_json(L, &found);
+        latchkey_keyring_push_phone(L, &found);
         return 3;
     }
     if (e == OK) {
@@ -254,6 +263,39 @@ static unsigned check_rank(lua_State *L, const struct keyring *ring, int index)
     luaL_argcheck(L, rank >= 0 && rank < (lua_Integer)ring->count, index,
                   "no such key");
     return (unsigned)rank;
+}
+
+/* ring:checked(now): the platform has been asked about the newest key. */
+static int f_checked(lua_State *L)
+{
+    struct keyring *ring = latchkey_keyring_check(L, 1);
+    keyring_checked(ring, check_time(L, 2));
+    return 0;
+}
+
+/* ring:unchecked(now) -> seconds since a login brought the newest key or the
+ * platform was asked about it; nil where there is none. */
+static int f_unchecked(lua_State *L)
+{
+    const struct keyring *ring = latchkey_keyring_check(L, 1);
+    uint64_t now = check_time(L, 2);
+    if (!ring->count)
+        return 0;
+    const struct session_key *key = &ring->keys[0];
+    uint64_t last = key->checked > key->learnt ? key->checked : key->learnt;
+    lua_pushinteger(L, now > last ? (lua_Integer)(now - last) : 0);
+    return 1;
+}
+
+/* ring:same(other) -> whether both have the same newest key */
+static int f_same(lua_State *L)
+{
+    const struct keyring *ring = latchkey_keyring_check(L, 1);
+    const struct keyring *other = latchkey_keyring_check(L, 2);
+    lua_pushboolean(L, ring->count && other->count &&
+                           secret_equal(keyring_text(&ring->keys[0]),
+                                        keyring_text(&other->keys[0])));
+    return 1;
 }
 
 /* ring:used(rank, now) */
@@ -367,11 +409,14 @@ void latchkey_keyring_open(struct vm *vm, lua_State *L)
                                       { "repair", f_repair },
                                       { NULL, NULL } };
     static const luaL_Reg methods[] = {
-        { "push", f_push },     { "trim", f_trim }, { "open", f_open },
-        { "signed", f_signed }, { "hmac", f_hmac }, { "used", f_used },
-        { "judge", f_judge },   { "info", f_info }, { "id", f_id },
-        { "list", f_list },     { "__len", f_len }, { "__gc", f_gc },
-        { NULL, NULL }
+        { "push", f_push },   { "trim", f_trim },
+        { "open", f_open },   { "signed", f_signed },
+        { "hmac", f_hmac },   { "used", f_used },
+        { "judge", f_judge }, { "info", f_info },
+        { "id", f_id },       { "list", f_list },
+        { "same", f_same },   { "checked", f_checked },
+        { "__len", f_len },   { "unchecked", f_unchecked },
+        { "__gc", f_gc },     { NULL, NULL }
     };
     static const luaL_Reg key_methods[] = { { "__gc", f_key_gc },
                                             { NULL, NULL } };

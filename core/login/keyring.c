@@ -2,7 +2,8 @@
 #include "login/keyring.h"
 #include "crypto/secret.h"
 
-enum { VERSION = 1, KEY_TAIL = 1 + 3 * 8 }; /* verdict and three times */
+/* A key's tail: verdict and four times.  Version 1 had no `checked`. */
+enum { VERSION = 2, KEY_TAIL = 1 + 4 * 8, KEY_TAIL_1 = 1 + 3 * 8 };
 
 static int find(const struct keyring *ring, struct slice text)
 {
@@ -34,11 +35,11 @@ static uint64_t get_u64(const char *from)
     return n;
 }
 
-/* Reads one key off rest. */
-static bool take_key(struct session_key *key, struct slice *rest)
+/* Reads one key with a tail of so many bytes off rest. */
+static bool take_key(struct session_key *key, struct slice *rest, size_t tails)
 {
     size_t len = rest->len ? (unsigned char)rest->data[0] : 0;
-    if (!len || len > KEYRING_TEXT || rest->len < 1 + len + KEY_TAIL)
+    if (!len || len > KEYRING_TEXT || rest->len < 1 + len + tails)
         return false;
     const char *tail = rest->data + 1 + len;
     memcpy(key->text, rest->data + 1, len);
@@ -47,21 +48,23 @@ static bool take_key(struct session_key *key, struct slice *rest)
     key->learnt = get_u64(tail + 1);
     key->used = get_u64(tail + 9);
     key->verified = get_u64(tail + 17);
-    *rest = slice_from(*rest, 1 + len + KEY_TAIL);
+    key->checked = tails == KEY_TAIL ? get_u64(tail + 25) : 0;
+    *rest = slice_from(*rest, 1 + len + tails);
     return key->verdict <= KEYRING_STALE;
 }
 
 static bool decode(struct keyring *ring, struct slice rest)
 {
-    if (rest.len < 2 || rest.data[0] != VERSION)
+    if (rest.len < 2 || (rest.data[0] != VERSION && rest.data[0] != 1))
         return false;
+    size_t tails = rest.data[0] == VERSION ? KEY_TAIL : KEY_TAIL_1;
     unsigned count = (unsigned char)rest.data[1];
     if (count > KEYRING_MAX)
         return false;
     rest = slice_from(rest, 2);
     for (unsigned i = 0; i < count; i++) {
         struct session_key *key = &ring->keys[i];
-        if (!take_key(key, &rest) || find(ring, keyring_text(key)) >= 0)
+        if (!take_key(key, &rest, tails) || find(ring, keyring_text(key)) >= 0)
             return false;
         ring->count++;
     }
@@ -117,6 +120,12 @@ void keyring_judge(struct keyring *ring, unsigned rank,
     ring->keys[rank].verified = now;
 }
 
+void keyring_checked(struct keyring *ring, uint64_t now)
+{
+    if (ring->count)
+        ring->keys[0].checked = now;
+}
+
 const char *keyring_verdict_name(enum keyring_verdict verdict)
 {
     static const char *const names[] = { "unknown", "good", "stale" };
@@ -139,6 +148,7 @@ void keyring_encode(const struct keyring *ring, struct buf *out)
         put_u64(tail + 1, key->learnt);
         put_u64(tail + 9, key->used);
         put_u64(tail + 17, key->verified);
+        put_u64(tail + 25, key->checked);
         buf_add(out, SLICE_OF(tail, sizeof tail));
     }
 }

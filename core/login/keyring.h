@@ -26,6 +26,7 @@ struct session_key {
     uint64_t learnt;   /* when a login brought it last */
     uint64_t used;     /* when it last opened or signed; 0: never */
     uint64_t verified; /* when the verdict was given; 0: never */
+    uint64_t checked;  /* when the platform was asked last; 0: never */
 };
 
 struct keyring {
@@ -56,6 +57,9 @@ void keyring_used(struct keyring *ring, unsigned rank, uint64_t now);
 /* A check of key number rank ended so. */
 void keyring_judge(struct keyring *ring, unsigned rank,
                    enum keyring_verdict verdict, uint64_t now);
+
+/* The platform was asked about the newest key, whatever it said. */
+void keyring_checked(struct keyring *ring, uint64_t now);
 
 /* "good", "stale", "unknown". */
 const char *keyring_verdict_name(enum keyring_verdict verdict);

@@ -1,11 +1,14 @@
-/* platform_answer.c -- reads what a platform says to a login. */
+/* platform_answer.c -- reads what a platform says to a call. */
 #define _GNU_SOURCE
 #include "platform/platform_answer.h"
 #include "base/text.h"
 #include <errno.h>
 #include <jansson.h>
 #include <malloc.h>
+#include <stdio.h>
 #include <stdlib.h>
+
+enum { KEY_ROOM = 88 }; /* the longest text of a session key */
 
 /* jansson copies keys and identities, so what it frees is wiped. */
 static void wiping_free(void *p)
@@ -20,10 +23,24 @@ __attribute__((constructor)) static void init_jansson(void)
     json_set_alloc_funcs(malloc, wiping_free);
 }
 
-static json_t *member(const json_t *object, const char *name)
+/* The member at "data.openid"; NULL where there is none, or null. */
+static json_t *member(const json_t *root, const char *path)
 {
-    json_t *value = name ? json_object_get(object, name) : NULL;
-    return json_is_null(value) ? NULL : value;
+    while (path) {
+        const char *dot = strchr(path, '.');
+        size_t len = dot ? (size_t)(dot - path) : strlen(path);
+        char name[64];
+        if (len >= sizeof name)
+            return NULL;
+        memcpy(name, path, len);
+        name[len] = '\0';
+        json_t *value = json_object_get(root, name);
+        if (!dot)
+            return json_is_null(value) ? NULL : value;
+        root = value;
+        path = dot + 1;
+    }
+    return NULL;
 }
 
 /* Codes come as numbers, and as numbers in quotes. */
@@ -50,76 +67,77 @@ static bool has_control(const char *text)
     return false;
 }
 
-/* Absent is "", and well; a wrong type or too much is not. */
-static bool read_text(const json_t *object, const char *name, char *out,
-                      size_t size)
-{
-    const json_t *value = member(object, name);
-    const char *text = json_string_value(value);
-    *out = '\0';
-    if (!value)
-        return true;
-    if (!text || strlen(text) >= size || has_control(text))
-        return false;
-    strcpy(out, text);
-    return true;
-}
-
-static bool key_fits(const struct platform_answer *how, const char *key)
+static bool key_fits(const struct platform_field *field, const char *key)
 {
     struct buf bytes = { 0 };
     struct slice text = slice_str(key);
-    buf_reserve(&bytes, PLATFORM_KEY);
+    if (text.len > KEY_ROOM)
+        return false;
+    buf_reserve(&bytes, KEY_ROOM);
     bool fits = true;
-    if (how->key == PLATFORM_KEY_BASE64)
+    if (field->kind == PLATFORM_KEY_BASE64)
         fits = text_unbase64(&bytes, text);
-    else if (how->key == PLATFORM_KEY_HEX)
+    else if (field->kind == PLATFORM_KEY_HEX)
         fits = text_unhex(&bytes, text);
     else
         buf_add(&bytes, text);
-    fits = fits && buf_ok(&bytes) &&
-           (!how->key_size || bytes.len == how->key_size);
+    fits = fits && buf_ok(&bytes) && (!field->size || bytes.len == field->size);
     buf_wipe(&bytes);
     return fits;
 }
 
-/* NULL, or what is wrong. */
-static const char *read_identity(struct platform_login *l, const json_t *data)
+static bool field_fits(const struct platform_field *field, const json_t *value)
 {
-    const struct platform_answer *how = &l->platform->answer;
-    if (!json_is_object(data))
-        return "no data in the answer";
-    if (!read_text(data, how->openid, l->openid, sizeof l->openid) ||
-        !read_text(data, how->unionid, l->unionid, sizeof l->unionid) ||
-        !read_text(data, how->anonymous_openid, l->anonymous_openid,
-                   sizeof l->anonymous_openid) ||
-        !read_text(data, how->session_key, l->session_key,
-                   sizeof l->session_key))
-        return "a field of the wrong kind in the answer";
-    if (l->code.len ? !*l->openid : !*l->anonymous_openid)
-        return "no openid in the answer";
-    if (l->code.len && how->key != PLATFORM_KEY_NONE && !*l->session_key)
-        return "no session_key in the answer";
-    if (*l->session_key && !key_fits(how, l->session_key))
-        return "a session_key of the wrong form";
-    return NULL;
+    const char *text = json_string_value(value);
+    long number;
+    switch (field->kind) {
+    case PLATFORM_NUMBER:
+        return read_number(value, &number);
+    case PLATFORM_PHONE:
+        return json_is_object(value);
+    case PLATFORM_SEALED_PHONE:
+        return text || json_is_object(value);
+    case PLATFORM_TEXT:
+        return text && !has_control(text) &&
+               strlen(text) <= (field->size ? field->size : PLATFORM_ID);
+    default:
+        return text && key_fits(field, text);
+    }
 }
 
-static void forget_identity(struct platform_login *l)
+static bool is_wanted(const struct platform_call *call,
+                      const struct platform_field *field)
 {
-    explicit_bzero(l->session_key, sizeof l->session_key);
-    explicit_bzero(l->openid, sizeof l->openid);
-    explicit_bzero(l->unionid, sizeof l->unionid);
-    explicit_bzero(l->anonymous_openid, sizeof l->anonymous_openid);
+    return call->values[field->with].len && !call->values[field->less].len;
 }
 
-/* NULL, or what is wrong.  *ok tells success; otherwise l->errcode is set. */
-static const char *read_status(struct platform_login *l, const json_t *root,
+/* Notes what is wrong with a success, if anything. */
+static bool read_fields(struct platform_call *call, const json_t *root)
+{
+    char why[96];
+    const struct platform_field *field = call->api->answer.fields;
+    for (; field && field->name; field++) {
+        const json_t *value = member(root, field->path);
+        const char *text = json_string_value(value);
+        bool absent = !value || (text && !*text);
+        if (absent ? !is_wanted(call, field) : field_fits(field, value))
+            continue;
+        snprintf(why, sizeof why, "%s %s in the answer",
+                 absent ? "no" : "a senseless", field->name);
+        platform_answer_note(call, slice_str(why));
+        return false;
+    }
+    return true;
+}
+
+/* NULL, or what is wrong.  *ok tells success; otherwise call->errcode is
+ * set. */
+static const char *read_status(struct platform_call *call, const json_t *root,
                                bool *ok)
 {
-    const struct platform_answer *how = &l->platform->answer;
+    const struct platform_answer *how = &call->api->answer;
     *ok = true;
-    if (how->ok && !member(root, how->status[0]))
+    if ((how->ok || how->must_say) && !member(root, how->status[0]))
         return "no status in the answer";
     for (int i = 0; i < PLATFORM_STATUS; i++) {
         const json_t *value = member(root, how->status[i]);
@@ -128,39 +146,40 @@ static const char *read_status(struct platform_login *l, const json_t *root,
             return "a status that is no number";
         if (code != how->ok && *ok) {
             *ok = false;
-            l->errcode = code;
+            call->errcode = code;
         }
     }
     return NULL;
 }
 
-static enum platform_retry read_refusal(struct platform_login *l,
+static enum platform_retry read_refusal(struct platform_call *call,
                                         const json_t *root)
 {
-    const struct platform_error *e = platform_error(l->platform, l->errcode);
+    const struct platform_error *e =
+        platform_error(call->platform, call->api, call->errcode);
     const json_t *text = NULL;
     for (int i = 0; i < PLATFORM_STATUS && !text; i++)
-        text = member(root, l->platform->answer.message[i]);
-    l->reason = e->reason;
-    platform_answer_note(l, slice_str(json_string_value(text)));
+        text = member(root, call->api->answer.message[i]);
+    call->reason = e->reason;
+    platform_answer_note(call, slice_str(json_string_value(text)));
     return e->retry;
 }
 
-static enum platform_retry read_root(struct platform_login *l,
-                                     const json_t *root)
+static enum platform_retry read_root(struct platform_call *call, json_t *root)
 {
-    const char *envelope = l->platform->answer.envelope;
     bool ok;
     if (!json_is_object(root))
-        return platform_answer_reject(l, "the answer is no JSON object");
-    const char *wrong = read_status(l, root, &ok);
-    if (!wrong && !ok)
-        return read_refusal(l, root);
-    if (!wrong)
-        wrong = read_identity(l, envelope ? member(root, envelope) : root);
+        return platform_answer_reject(call, "the answer is no JSON object");
+    const char *wrong = read_status(call, root, &ok);
     if (wrong)
-        return platform_answer_reject(l, wrong);
-    l->reason = PLATFORM_OK;
+        return platform_answer_reject(call, wrong);
+    if (!ok)
+        return read_refusal(call, root);
+    call->reason = PLATFORM_ERROR;
+    if (!read_fields(call, root))
+        return PLATFORM_FINAL;
+    call->reason = PLATFORM_OK;
+    call->answer = json_incref(root);
     return PLATFORM_FINAL;
 }
 
@@ -196,40 +215,86 @@ static void copy_message(char *out, struct slice text)
     out[head + DOTS + text.len - from] = '\0';
 }
 
-enum platform_retry platform_answer_reject(struct platform_login *login,
+static bool tells_any(struct slice text, const struct platform_call *call)
+{
+    static const enum platform_value secrets[] = {
+        PLATFORM_SECRET, PLATFORM_CODE, PLATFORM_ANONYMOUS_CODE, PLATFORM_TOKEN,
+        PLATFORM_SIGNATURE
+    };
+    for (size_t i = 0; i < sizeof secrets / sizeof *secrets; i++)
+        if (tells(text, call->values[secrets[i]]))
+            return true;
+    return false;
+}
+
+enum platform_retry platform_answer_reject(struct platform_call *call,
                                            const char *why)
 {
-    forget_identity(login);
-    login->reason = PLATFORM_ERROR;
-    platform_answer_note(login, slice_str(why));
+    platform_answer_drop(call);
+    call->reason = PLATFORM_ERROR;
+    platform_answer_note(call, slice_str(why));
     return PLATFORM_FINAL;
 }
 
-enum platform_retry platform_answer_read(struct platform_login *login,
+enum platform_retry platform_answer_read(struct platform_call *call,
                                          struct slice body)
 {
-    login->errcode = 0;
-    *login->errmsg = '\0';
-    forget_identity(login);
+    call->errcode = 0;
+    *call->errmsg = '\0';
+    platform_answer_drop(call);
     json_t *root = json_loadb(body.data ? body.data : "", body.len,
                               JSON_REJECT_DUPLICATES, NULL);
-    enum platform_retry retry = read_root(login, root);
+    enum platform_retry retry = read_root(call, root);
     json_decref(root);
     return retry;
 }
 
-void platform_answer_note(struct platform_login *login, struct slice text)
+void platform_answer_note(struct platform_call *call, struct slice text)
 {
     struct buf clean = { 0 };
     for (size_t i = 0; i < text.len; i++)
         if ((unsigned char)text.data[i] >= ' ' && text.data[i] != 0x7f)
             buf_add_char(&clean, text.data[i]);
     struct slice safe = buf_slice(&clean);
-    if (!buf_ok(&clean) || tells(safe, login->code) ||
-        tells(safe, login->secret) || tells(safe, login->anonymous_code))
+    if (!buf_ok(&clean) || tells_any(safe, call))
         safe = SLICE_NONE;
-    *login->errmsg = '\0';
+    *call->errmsg = '\0';
     if (safe.len)
-        copy_message(login->errmsg, safe);
+        copy_message(call->errmsg, safe);
     buf_wipe(&clean);
+}
+
+void platform_answer_drop(struct platform_call *call)
+{
+    json_decref(call->answer);
+    call->answer = NULL;
+}
+
+static json_t *find_field(const struct platform_call *call, const char *name)
+{
+    const struct platform_field *field = call->api->answer.fields;
+    for (; field && field->name; field++)
+        if (!strcmp(field->name, name))
+            return member(call->answer, field->path);
+    return NULL;
+}
+
+const char *platform_answer_text(const struct platform_call *call,
+                                 const char *name)
+{
+    const char *text = json_string_value(find_field(call, name));
+    return text ? text : "";
+}
+
+long platform_answer_number(const struct platform_call *call, const char *name)
+{
+    long number = 0;
+    read_number(find_field(call, name), &number);
+    return number;
+}
+
+const json_t *platform_answer_json(const struct platform_call *call,
+                                   const char *name)
+{
+    return find_field(call, name);
 }

@@ -1,12 +1,130 @@
-/* wechat.c -- WeChat mini-programs: code2Session and the error codes. */
+/* wechat.c -- WeChat mini-programs: the calls and the error codes. */
 #include "platform/platform.h"
 
-static const struct platform_param params[] = {
-    { "appid", PLATFORM_APPID, NULL },
-    { "secret", PLATFORM_SECRET, NULL },
-    { "js_code", PLATFORM_CODE, NULL },
-    { "grant_type", PLATFORM_LITERAL, "authorization_code" },
-    { NULL, 0, NULL },
+static const struct platform_param login_params[] = {
+    { "appid", PLATFORM_APPID, NULL, 0 },
+    { "secret", PLATFORM_SECRET, NULL, 0 },
+    { "js_code", PLATFORM_CODE, NULL, 0 },
+    { "grant_type", PLATFORM_LITERAL, "authorization_code", 0 },
+    { NULL, 0, NULL, 0 },
+};
+
+static const struct platform_field login_fields[] = {
+    { "openid", "openid", PLATFORM_TEXT, PLATFORM_APPID, 0, 0 },
+    { "unionid", "unionid", PLATFORM_TEXT, 0, 0, 0 },
+    { "key", "session_key", PLATFORM_KEY_BASE64, PLATFORM_APPID, 0, 16 },
+    { NULL, NULL, 0, 0, 0, 0 },
+};
+
+static const struct platform_param stable_token_params[] = {
+    { "grant_type", PLATFORM_LITERAL, "client_credential", 0 },
+    { "appid", PLATFORM_APPID, NULL, 0 },
+    { "secret", PLATFORM_SECRET, NULL, 0 },
+    { "force_refresh", PLATFORM_FORCE, NULL, PLATFORM_BARE },
+    { NULL, 0, NULL, 0 },
+};
+
+static const struct platform_param token_params[] = {
+    { "grant_type", PLATFORM_LITERAL, "client_credential", 0 },
+    { "appid", PLATFORM_APPID, NULL, 0 },
+    { "secret", PLATFORM_SECRET, NULL, 0 },
+    { NULL, 0, NULL, 0 },
+};
+
+static const struct platform_field token_fields[] = {
+    { "access_token", "access_token", PLATFORM_TEXT, PLATFORM_APPID, 0, 1024 },
+    { "expires_in", "expires_in", PLATFORM_NUMBER, PLATFORM_APPID, 0, 0 },
+    { NULL, NULL, 0, 0, 0, 0 },
+};
+
+/* In the query, as the example and the SDKs have it; the table of the
+ * documentation says "body".  Signed is the empty string. */
+static const struct platform_param signed_params[] = {
+    { "access_token", PLATFORM_TOKEN, NULL, 0 },
+    { "openid", PLATFORM_OPENID, NULL, 0 },
+    { "signature", PLATFORM_SIGNATURE, NULL, 0 },
+    { "sig_method", PLATFORM_LITERAL, "hmac_sha256", 0 },
+    { NULL, 0, NULL, 0 },
+};
+
+static const struct platform_field reset_fields[] = {
+    { "openid", "openid", PLATFORM_TEXT, 0, 0, 0 },
+    { "key", "session_key", PLATFORM_KEY_BASE64, PLATFORM_APPID, 0, 16 },
+    { NULL, NULL, 0, 0, 0, 0 },
+};
+
+static const struct platform_param phone_params[] = {
+    { "access_token", PLATFORM_TOKEN, NULL, PLATFORM_IN_URL },
+    { "code", PLATFORM_CODE, NULL, 0 },
+    { "openid", PLATFORM_OPENID, NULL, 0 },
+    { NULL, 0, NULL, 0 },
+};
+
+static const struct platform_field phone_fields[] = {
+    { "phone", "phone_info", PLATFORM_PHONE, PLATFORM_APPID, 0, 0 },
+    { NULL, NULL, 0, 0, 0, 0 },
+};
+
+/* Here 40001 is about the token, not about a secret. */
+static const struct platform_error token_errors[] = {
+    { 40001, PLATFORM_ERROR, PLATFORM_REFRESH },
+    { 0, PLATFORM_OK, PLATFORM_FINAL },
+};
+
+/* A login's code, a used one and another app's are all no phone code; 40003
+ * says that it is another user's. */
+static const struct platform_error phone_errors[] = {
+    { 40001, PLATFORM_ERROR, PLATFORM_REFRESH },
+    { 40003, PLATFORM_PHONE_CODE_INVALID, PLATFORM_FINAL },
+    { 40013, PLATFORM_PHONE_CODE_INVALID, PLATFORM_FINAL },
+    { 40029, PLATFORM_PHONE_CODE_INVALID, PLATFORM_FINAL },
+    { 40163, PLATFORM_PHONE_CODE_INVALID, PLATFORM_FINAL },
+    { 0, PLATFORM_OK, PLATFORM_FINAL },
+};
+
+/* errcode is left out on success, since 2020, but where must_say. */
+#define SAYS .status = { "errcode" }, .message = { "errmsg" }
+
+static const struct platform_api apis[] = {
+    { .name = "code2session",
+      .path = "/sns/jscode2session",
+      .form = PLATFORM_QUERY,
+      .params = login_params,
+      .answer = { SAYS, .fields = login_fields } },
+    { .name = "stable_token",
+      .path = "/cgi-bin/stable_token",
+      .form = PLATFORM_JSON,
+      .params = stable_token_params,
+      .answer = { SAYS, .fields = token_fields } },
+    { .name = "token",
+      .path = "/cgi-bin/token",
+      .form = PLATFORM_QUERY,
+      .params = token_params,
+      .answer = { SAYS, .fields = token_fields } },
+    { .name = "check_session",
+      .path = "/wxa/checksession",
+      .form = PLATFORM_QUERY,
+      .params = signed_params,
+      .answer = { SAYS, .must_say = true },
+      .token = "stable_token",
+      .errors = token_errors },
+    { .name = "reset_session_key",
+      .path = "/wxa/resetusersessionkey",
+      .form = PLATFORM_QUERY,
+      .params = signed_params,
+      .answer = { SAYS, .fields = reset_fields },
+      .token = "stable_token",
+      .repeat = PLATFORM_NEVER_REPEAT,
+      .errors = token_errors },
+    { .name = "phone_number",
+      .path = "/wxa/business/getuserphonenumber",
+      .form = PLATFORM_JSON,
+      .params = phone_params,
+      .answer = { SAYS, .fields = phone_fields },
+      .token = "stable_token",
+      .repeat = PLATFORM_NEVER_REPEAT,
+      .errors = phone_errors },
+    { .name = NULL },
 };
 
 /* The general return-code table, code2Session's own, and what was observed:
@@ -32,6 +150,7 @@ static const struct platform_error errors[] = {
     { 89503, PLATFORM_MISCONFIGURED, PLATFORM_FINAL }, /* to be confirmed */
     { 89506, PLATFORM_MISCONFIGURED, PLATFORM_FINAL }, /* refused, a day */
     { 89507, PLATFORM_MISCONFIGURED, PLATFORM_FINAL }, /* an hour */
+    { 87009, PLATFORM_KEY_STALE, PLATFORM_FINAL },     /* signature */
     /* Of an access token; where a secret was sent, 40001 is about that. */
     { 40001, PLATFORM_MISCONFIGURED, PLATFORM_REFRESH },
     { 40014, PLATFORM_ERROR, PLATFORM_REFRESH },
@@ -42,17 +161,8 @@ static const struct platform_error errors[] = {
 
 const struct platform platform_wechat = {
     .name = "wechat",
-    .base = "https://api.weixin.qq.com",
-    .login = { "/sns/jscode2session", PLATFORM_QUERY, params },
-    .answer = {
-        .status = { "errcode" }, /* left out on success, since 2020 */
-        .message = { "errmsg" },
-        .openid = "openid",
-        .unionid = "unionid",
-        .session_key = "session_key",
-        .key = PLATFORM_KEY_BASE64,
-        .key_size = 16,
-    },
+    .hosts = { [PLATFORM_APP] = "https://api.weixin.qq.com" },
+    .apis = apis,
     .errors = errors,
     .code_life = 300,
     .server_check = true,

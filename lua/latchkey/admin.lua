@@ -4,6 +4,7 @@
 -- `require("latchkey.admin").serve()` on a listener of its own.
 
 local cjson = require "cjson.safe"
+local access_token = require "latchkey.access_token"
 local admin_users = require "latchkey.admin_users"
 local apps = require "latchkey.app"
 local console = require "latchkey.console"
@@ -73,6 +74,9 @@ end
 local function expose()
   build:set(1, server.status().version)
   sweeper.measure()
+  local policies = {}
+  for i, name in ipairs(apps.names()) do policies[i] = apps.get(name) end
+  access_token.measure(policies)
   text(200, metrics.expose())
 end
 

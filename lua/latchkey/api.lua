@@ -3,6 +3,7 @@
 -- `require("latchkey.api").serve()` in a location's content_by_lua_block.
 
 local cjson = require "cjson.safe"
+local access_token = require "latchkey.access_token"
 local apps = require "latchkey.app"
 local backend = require "latchkey.backend"
 local check = require "latchkey.check"
@@ -76,8 +77,11 @@ local function args_fault(policy, args)
       return name .. " is too long"
     end
   end
-  if args.phone_code then
-    return "phone_code is not supported: send encryptedData and iv"
+  if args.phone_code and policy.phone.via == "data" then
+    return "this app takes encryptedData, not phone_code"
+  end
+  if args.phone_code and not platform[policy.platform].apis.phone_number then
+    return "this platform has no phone_code"
   end
   if args.encryptedData and policy.phone.via == "code" then
     return "this app takes phone_code, not encryptedData"
@@ -130,6 +134,9 @@ local function phone_of_login(policy, request, args, token)
   end
   local ok, reason = phone.check_signature(policy, record, args)
   if not ok then return nil, reason end
+  if args.phone_code then
+    return phone.number(policy, record, key, args, request)
+  end
   return phone.rescued(policy, record, key, request)
 end
 
@@ -137,11 +144,16 @@ end
 local function do_login(policy, request, args)
   local fault = args.encryptedData and phone.malformed(policy, args)
   if fault then return nil, "data_malformed", fault end
+  if args.phone_code then
+    request.deadline = ngx.now() + 2 * policy.timeout
+    access_token.warm(policy)
+  end
   local outcome = login.exchange(policy,
     { code = args.code, anonymous_code = args.anonymous_code }, request)
   if outcome.reason then return nil, outcome.reason, outcome.msg end
   local number, reason, msg = phone_of_login(policy, request,
     { encryptedData = args.encryptedData, iv = args.iv,
+      phone_code = args.phone_code,
       rawData = args.rawData, signature = args.signature }, outcome.token)
   if reason then return nil, reason, msg end
   local record = number and session.find(policy, outcome.token, ngx.time())
@@ -166,8 +178,9 @@ end
 local function post_phone(policy, request)
   local args, reason, msg = read(policy, request)
   if not args then return nil, reason, msg end
-  if not args.encryptedData then
-    return nil, "bad_request", "encryptedData is missing"
+  if not args.encryptedData and not args.phone_code then
+    return nil, "bad_request", policy.phone.via == "code"
+      and "phone_code is missing" or "encryptedData is missing"
   end
   if args.code and not request.token then
     return do_login(policy, request, args)
@@ -196,7 +209,7 @@ end
 local function get_session(policy, request)
   local record, why = authenticate(policy, request)
   if not record then return nil, why end
-  return check.describe(policy, record, ngx.time())
+  return check.describe(policy, record, ngx.time(), request)
 end
 
 local function post_session(policy, request)
@@ -207,9 +220,10 @@ local function post_session(policy, request)
   end
   local record, why = authenticate(policy, request)
   if not record then return nil, why end
-  local ok, failed = check.client_said(policy, record, body.check)
-  if not ok then return nil, failed end
-  return check.describe(policy, record, ngx.time())
+  local ok, failed, why_not =
+    check.client_said(policy, record, body.check, request)
+  if not ok then return nil, failed, why_not end
+  return check.describe(policy, record, ngx.time(), request)
 end
 
 -- Ends the session, or with ?all=1 every session of its user.

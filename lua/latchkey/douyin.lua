@@ -1,16 +1,5 @@
--- douyin.lua -- Douyin's server calls, for a script's own endpoints.
+-- douyin.lua -- Douyin's server calls, for a script's own endpoints and
+-- policies (calls.lua).  check_session and reset_session_key are those of
+-- mini-games; mini-apps have none.
 
-local exchange = require "latchkey.exchange"
-
-local douyin = {}
-
--- Trades a login code.  options: appid, secret, code, anonymous_code, base
--- (URL), timeout (ms).  -> {openid, unionid, anonymous_openid, key}, key being
--- a handle for a key ring; nil, reason, {errcode, errmsg, ...}.  Waits.
-function douyin.code2session(options)
-  local call = { platform = "douyin" }
-  for name, value in pairs(options) do call[name] = value end
-  return exchange.login(call)
-end
-
-return douyin
+return require("latchkey.calls").of "douyin"

@@ -1,8 +1,8 @@
 -- hook.lua -- a policy's functions, called with their ctx.
 --
 -- ctx: app, platform, user {id, openid, unionid, phone, attrs, created},
--- session {claims}, request {ip, headers, body, device}, reply,
--- deny(self, why, msg).
+-- session {claims}, request {ip, headers, body, device}, reply, check {by,
+-- verdict} (on_check's), deny(self, why, msg).
 
 local cjson = require "cjson.safe"
 local identity = require "latchkey.identity"
@@ -60,6 +60,7 @@ function hook.context(policy, user, record, request)
       body = request.body, device = request.device,
     },
     reply = {},
+    check = request.check,
   }, Context)
 end
 

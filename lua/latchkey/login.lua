@@ -42,7 +42,7 @@ end
 -- ---- the flow, run by whoever posts a code first ---------------------------
 
 local function call_platform(policy, args, request)
-  local answer, reason, facts = exchange.login {
+  local answer, reason, facts = exchange.call {
     platform = policy.platform,
     base = type(policy.api) == "table" and policy.api.app or policy.api,
     appid = policy.appid,

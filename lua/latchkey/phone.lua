@@ -12,6 +12,7 @@ local limit = require "latchkey.limit"
 local login = require "latchkey.login"
 local metrics = require "latchkey.metrics"
 local once = require "latchkey.once"
+local phone_code = require "latchkey.phone_code"
 local platform = require "latchkey.platform"
 local req = require "latchkey.request"
 local rescue = require "latchkey.rescue"
@@ -209,10 +210,29 @@ end
 local wanted = { phone = true }
 local wanted_quietly = { phone = true, quiet = true }
 
--- The phone number in args.encryptedData: {phoneNumber, purePhoneNumber,
--- countryCode} as JSON; nil, reason, msg.  key: the session record's.  Waits.
+-- By args.phone_code, which is billed.  -> as phone.number
+local function number_by_code(policy, record, key, args, request)
+  return phone_code.number(policy, record, args.phone_code, request,
+    function(number, json)
+      local more, why, denied = remember(policy, record, key, number, request)
+      if not more then return nil, why, denied end
+      return with_fields(json, more)
+    end)
+end
+
+-- The phone number in args.encryptedData, or where that does not open, behind
+-- args.phone_code: {phoneNumber, purePhoneNumber, countryCode} as JSON; nil,
+-- reason, msg.  key: the session record's.  Waits.
 function phone.number(policy, record, key, args, request)
-  return number_of(policy, record, key, args, request, wanted)
+  local json, reason, msg
+  if args.encryptedData then
+    json, reason, msg = number_of(policy, record, key, args, request, wanted)
+  end
+  if args.phone_code and not json
+      and (not reason or reason == "open_data_rejected") then
+    return number_by_code(policy, record, key, args, request)
+  end
+  return json, reason, msg
 end
 
 -- The number in data that came before the login that brings its key, or nil.

@@ -1,6 +1,8 @@
 -- platform.lua -- what latchkey knows of each platform, as tables that a
--- policy can read: name, base, code_life (seconds), server_check, and
+-- policy can read: name, base, hosts, code_life (seconds), server_check, and
 --
+--   apis        for each call its host, and the call that brings the access
+--               token it takes
 --   rotates     what replaces the session key, in words
 --   anonymous   logins of a device, without a user, exist
 --   watermark   a phone's data must carry one
@@ -72,6 +74,21 @@ function platform.find(name)
   if not module then return false end
   local ok, why = pcall(define, name, module)
   return ok, not ok and tostring(why):gsub("%s*\n%s*", " ") or nil
+end
+
+-- One call as a policy has it: its credentials, host and time.  args: further
+-- fields of exchange.call.  -> its answer; nil, reason, facts.  Waits.
+function platform.call(policy, api, args)
+  local base, milliseconds = policy.api, policy.timeout * 1000
+  if type(base) == "table" then
+    base = base[platform[policy.platform].apis[api].host]
+  end
+  local call = {
+    platform = policy.platform, api = api, base = base, appid = policy.appid,
+    secret = policy.secret, timeout = milliseconds,
+  }
+  for name, value in pairs(args) do call[name] = value end
+  return exchange.call(call)
 end
 
 -- The names of all that come along, sorted.

@@ -14,7 +14,7 @@ local accepted = { code_invalid = true, code_used = true }
 function probe.run(policy)
   ngx.update_time()
   local from = ngx.now()
-  local answer, reason, facts = exchange.login {
+  local answer, reason, facts = exchange.call {
     platform = policy.platform,
     base = type(policy.api) == "table" and policy.api.app or policy.api,
     appid = policy.appid, secret = policy.secret, code = CODE,

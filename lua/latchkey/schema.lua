@@ -174,6 +174,7 @@ local fields = {
   expose = { list("openid", "unionid"), { "openid", "unionid" } },
   retain = { phone = { duration, NONE } },
   private_key = { text, NONE },
+  access_token = { choice("stable", "legacy"), NONE },
   on_login = { func, NONE },
   on_phone = { func, NONE },
   on_check = { func, NONE },

@@ -5,6 +5,7 @@ local codes = require "sandbox.codes"
 local game = require "sandbox.douyin_game"
 local keys = require "sandbox.keys"
 local people = require "sandbox.people"
+local phone_number = require "sandbox.douyin_phone"
 local reply = require "sandbox.douyin_reply"
 local token = require "sandbox.douyin_token"
 
@@ -110,5 +111,7 @@ return {
       api("check_session_key", game.check, reply.game, { rate = 28005139 }),
     ["POST /mgplatform/api/apps/reset_session_key"] =
       api("reset_session_key", game.reset, reply.game, { rate = 28005139 }),
+    ["POST /api/apps/v1/get_phonenumber_info/"] =
+      api("get_phonenumber_info", phone_number, reply.game),
   },
 }

@@ -21,11 +21,15 @@ local texts = {
   [40020] = "bad grant_type",
   [28001003] = "access_token is invalid",
   [28001004] = "openid is invalid",
+  [28001007] = "bad parameters",
+  [28001008] = "access_token is expired",
+  [28001014] = "no public key is set",
   [28001038] = "bad parameters",
   [28001039] = "bad signature",
   [28003017] = "quota is used up",
   [28003018] = "too many requests",
   [28005139] = "too many requests",
+  [28005187] = "code is expired",
 }
 
 -- v1's class of an error; the code itself is in errcode.
@@ -80,7 +84,7 @@ function reply.token_v1(_, errno, fields)
   return answer(fields)
 end
 
---- Mini-game check and reset: err_no, err_msg, log_id beside the fields.
+--- Mini-game and phone number: err_no, err_msg, log_id beside the fields.
 function reply.game(_, errno, fields)
   fields.err_no, fields.err_msg, fields.log_id = errno, text_of(errno), ""
   return answer(fields)

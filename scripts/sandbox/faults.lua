@@ -34,6 +34,7 @@ faults.apis = {
   douyin = {
     "code2session", "code2session_v1", "token", "token_v1", "stable_token",
     "client_token", "check_session_key", "reset_session_key",
+    "get_phonenumber_info",
   },
   qq = { "code2session" },
   kuaishou = { "code2session" },

@@ -21,7 +21,7 @@ end
 local function watermark(who)
   return {
     { "timestamp", settings.stamp(settings.now()) },
-    { "appid", who.appid },
+    { "appid", settings.marked_appid(who.appid) },
   }
 end
 

@@ -37,6 +37,15 @@ function rules.text(value, name)
   return value
 end
 
+--- A key in PEM.
+function rules.pem(value, name)
+  if type(value) ~= "string" or #value > 4096
+      or not value:find("^%s*%-%-%-%-%-BEGIN PUBLIC KEY%-%-%-%-%-") then
+    return wanted(name, "a public key in PEM")
+  end
+  return value
+end
+
 --- Digits only, as in a phone number or a country code.
 function rules.digits(value, name)
   if type(value) ~= "string" or not value:find("^%d+$") or #value > 20 then

@@ -9,6 +9,16 @@ local state = require "sandbox.state"
 local KEY = "settings"
 local DAY = 86400
 
+-- Of scripts/apps/demo-douyin.lua, which has the other half.
+local DEMO_KEY = [[
+-----BEGIN PUBLIC KEY-----
+MIGfMA0GCSqGSIb3DQEBAQUAA4GNADCBiQKBgQDHkAaUms6VbVYa68xgiBOHxtkx
+cNTcLV6Da8fwV9pQhC2ldd+OGa1f3nRnvUdc/97Y6PUJvIxtRVBp4VW/7FRcUUlX
+9hJTbmpClqL43/ayOiCOaGzcn/wT1eU84Uj0Ue/OJ/Pus5sz6pqdiOC7LspolZBG
+MyRDgiTXQOvn/gxJkwIDAQAB
+-----END PUBLIC KEY-----
+]]
+
 local settings = {}
 
 local fields = {
@@ -29,6 +39,8 @@ local fields = {
   faults = faults.check,
   -- appid -> its secret; any other app has "sandbox-secret"
   secrets = rules.map(rules.text),
+  -- Douyin: appid -> the RSA public key that phone numbers are sealed with
+  public_keys = rules.map(rules.pem),
   -- user -> {phone, country}; others have a number made from their name
   users = rules.map(rules.record {
     phone = rules.digits,
@@ -44,6 +56,8 @@ local fields = {
   country_code = rules.choice { "string", "number" },
   -- the numbers in a client_token answer
   client_token = rules.choice { "number", "string" },
+  -- the app that watermarks name; "": their own
+  watermark_appid = rules.text,
   -- watermark timestamps in milliseconds
   watermark_ms = rules.boolean,
 }
@@ -57,12 +71,14 @@ local function defaults()
     clock_offset = 0,
     faults = {},
     secrets = {},
+    public_keys = { tt07e3715e98c9aac0 = DEMO_KEY },
     users = {},
     unbound = {},
     rid = "comma",
     errcode_on_success = false,
     country_code = "string",
     client_token = "number",
+    watermark_appid = "",
     watermark_ms = false,
   }
 end
@@ -132,6 +148,12 @@ end
 --- The sandbox's clock, in seconds.
 function settings.now()
   return ngx.now() + settings.get().clock_offset
+end
+
+--- The app that a watermark of this one names.
+function settings.marked_appid(appid)
+  local other = settings.get().watermark_appid
+  return other ~= "" and other or appid
 end
 
 --- A watermark's timestamp for a moment of that clock.

@@ -65,7 +65,7 @@ local function phone_info(record)
     countryCode = as_number and tonumber(phone.country) or phone.country,
     watermark = {
       timestamp = settings.stamp(record.made),
-      appid = record.who.appid,
+      appid = settings.marked_appid(record.who.appid),
     },
   }
 end

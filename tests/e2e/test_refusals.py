@@ -370,5 +370,5 @@ def test_no_secret_is_in_any_log_or_answer(phone, server, sandbox, platform):
         secrets.add((shop.folder / name).read_text().strip())
     for secret in secrets:
         assert secret not in shop.log, secret
-        told = 1 if secret.startswith("lk_") or secret == number else 0
+        told = 2 if secret == number else 1 if secret.startswith("lk_") else 0
         assert sum(secret in text for text in texts) <= told, secret

@@ -10,7 +10,9 @@ import time
 import urllib.parse
 
 import pytest
-from cryptography.hazmat.primitives import padding
+from cryptography.hazmat.primitives import padding, serialization
+from cryptography.hazmat.primitives.asymmetric import padding as asymmetric
+from cryptography.hazmat.primitives.asymmetric import rsa
 from cryptography.hazmat.primitives.ciphers import Cipher, algorithms, modes
 
 WX, TT, SECRET = "wxsandbox0001", "ttsandbox0001", "sandbox-secret"
@@ -704,6 +706,77 @@ def test_client_token_comes_by_json_and_by_multipart(sandbox):
 
 
 # Faults
+
+
+def client_token(sandbox, app=TT):
+    _, body = sandbox.post("/douyin/oauth/client_token/", {
+        "client_key": app, "client_secret": SECRET,
+        "grant_type": "client_credential"})
+    return body["data"]["access_token"]
+
+
+def tt_phone(sandbox, token, **fields):
+    _, _, body = raw(sandbox, "POST",
+                     "/douyin/api/apps/v1/get_phonenumber_info/",
+                     json.dumps(fields), {"access-token": token})
+    return json.loads(body)
+
+
+def test_client_token_keeps_two(sandbox):
+    tokens = [client_token(sandbox) for _ in range(3)]
+    works = [tt_phone(sandbox, token, code="x")["err_no"] != 28001003
+             for token in tokens]
+    assert works == [False, True, True]
+    advance(sandbox, 301)  # the grace of the one before is over
+    assert tt_phone(sandbox, tokens[1], code="x")["err_no"] == 28001003
+
+
+def key_pair(sandbox, app=TT):
+    """The app's owner sets a public key in the console."""
+    key = rsa.generate_private_key(public_exponent=65537, key_size=1024)
+    put(sandbox, public_keys={app: key.public_key().public_bytes(
+        serialization.Encoding.PEM,
+        serialization.PublicFormat.SubjectPublicKeyInfo).decode()})
+    return key
+
+
+def unseal_rsa(key, data):
+    size, data = key.key_size // 8, base64.b64decode(data)
+    assert len(data) % size == 0
+    return json.loads(b"".join(
+        key.decrypt(data[at:at + size], asymmetric.PKCS1v15())
+        for at in range(0, len(data), size)))
+
+
+def test_a_douyin_phone_code_gives_the_sealed_number_once(sandbox):
+    session, key = tt_login(sandbox), key_pair(sandbox)
+    tap = phone_side(sandbox, "phone", "douyin")
+    token = client_token(sandbox)
+    answer = tt_phone(sandbox, token, code=tap["code"])
+    assert answer["err_no"] == 0
+    assert unseal_rsa(key, answer["data"]) == \
+        unseal(session["session_key"], tap)
+    assert tt_phone(sandbox, token, code=tap["code"])["err_no"] == 28005187
+
+
+def test_a_wrong_douyin_phone_request_is_told_apart(sandbox):
+    tt_login(sandbox)
+    code = phone_side(sandbox, "phone", "douyin")["code"]
+    token = client_token(sandbox)
+    assert tt_phone(sandbox, token, code=code)["err_no"] == 28001014, "no key"
+    key_pair(sandbox)
+    for wrong in "", "clt.made-up", app_token(sandbox)["data"]["access_token"]:
+        assert tt_phone(sandbox, wrong, code=code)["err_no"] == 28001003
+    assert tt_phone(sandbox, token)["err_no"] == 28001007
+    login = phone_side(sandbox, "login", "douyin")["code"]
+    assert tt_phone(sandbox, token, code=login)["err_no"] == 28005187
+    key_pair(sandbox, "ttother")
+    other = client_token(sandbox, "ttother")
+    assert tt_phone(sandbox, other, code=code)["err_no"] == 28005187
+    assert tt_phone(sandbox, token, code=code)["err_no"] == 0
+    late = phone_side(sandbox, "phone", "douyin")["code"]
+    advance(sandbox, 181)
+    assert tt_phone(sandbox, token, code=late)["err_no"] == 28005187
 
 
 def fault(sandbox, api, kind, **more):

@@ -1,7 +1,7 @@
 /* platform_bench.h -- a platform that answers what a test scripted. */
 #pragma once
 #include "fake_server.h"
-#include "platform/platform_login.h"
+#include "platform/platform_answer.h"
 #include "unit.h"
 #include <signal.h>
 
@@ -22,7 +22,7 @@ static struct {
     struct client *client;
     struct bench_step steps[BENCH_STEPS];
     char request[FAKE_REQUEST]; /* the last one */
-    struct platform_login login;
+    struct platform_call login;
     unsigned done;
 } bench;
 
@@ -42,7 +42,7 @@ static inline bool bench_answer(struct fake_conn *c)
                       step->type ? step->type : "text/plain", step->body);
 }
 
-static inline void bench_done(struct platform_login *login)
+static inline void bench_done(struct platform_call *login)
 {
     assert_ptr_equal(login, &bench.login);
     bench.done++;
@@ -61,7 +61,7 @@ static inline int bench_start(void **state)
 static inline int bench_stop(void **state)
 {
     (void)state;
-    platform_login_clear(&bench.login);
+    platform_call_clear(&bench.login);
     client_free(bench.client, NULL, NULL);
     uv_run(&bench.loop, UV_RUN_DEFAULT);
     assert_int_equal(uv_loop_close(&bench.loop), 0);
@@ -77,26 +77,30 @@ static inline const char *bench_base(void)
 }
 
 /* A login of p with usual values and a code. */
-static inline struct platform_login *bench_login(const struct platform *p)
+static inline struct platform_call *bench_login(const struct platform *p)
 {
-    platform_login_clear(&bench.login);
+    platform_call_clear(&bench.login);
     bench.server.requests = 0;
     bench.done = 0;
-    bench.login = (struct platform_login){
+    bench.login = (struct platform_call){
         .platform = p,
         .base = bench_base(),
-        .appid = SLICE("app01"),
-        .secret = SLICE("5ecre7"),
-        .code = SLICE("c0de"),
+        .api = p->apis,
+        .values = { [PLATFORM_APPID] = SLICE("app01"),
+                    [PLATFORM_SECRET] = SLICE("5ecre7"),
+                    [PLATFORM_CODE] = SLICE("c0de"),
+                    [PLATFORM_OPENID] = SLICE("o-1"),
+                    [PLATFORM_TOKEN] = SLICE("t0ken"),
+                    [PLATFORM_SIGNATURE] = SLICE("51gn") },
         .timeout_ms = 1000,
         .on_done = bench_done,
     };
     return &bench.login;
 }
 
-static inline struct platform_login *bench_run(void)
+static inline struct platform_call *bench_run(void)
 {
-    assert_int_equal(platform_login_start(bench.client, &bench.login), PENDING);
+    assert_int_equal(platform_call_start(bench.client, &bench.login), PENDING);
     assert_int_equal(bench.done, 0);
     while (!bench.done)
         uv_run(&bench.loop, UV_RUN_ONCE);
@@ -104,12 +108,23 @@ static inline struct platform_login *bench_run(void)
 }
 
 /* One login of p, answered with body. */
-static inline struct platform_login *bench_get(const struct platform *p,
-                                               const char *body)
+static inline struct platform_call *bench_get(const struct platform *p,
+                                              const char *body)
 {
     bench.steps[0] = (struct bench_step){ .body = body };
     memset(bench.steps + 1, 0, sizeof bench.steps - sizeof *bench.steps);
     bench_login(p);
+    return bench_run();
+}
+
+/* One call of p, answered with body. */
+static inline struct platform_call *bench_ask(const struct platform *p,
+                                              const char *api, const char *body)
+{
+    bench.steps[0] = (struct bench_step){ .body = body };
+    memset(bench.steps + 1, 0, sizeof bench.steps - sizeof *bench.steps);
+    bench_login(p)->api = platform_api(p, slice_str(api));
+    assert_non_null(bench.login.api);
     return bench_run();
 }
 

@@ -183,8 +183,9 @@ static bool decodes_with(size_t at, char value)
 static void wrong_fields_are_refused(void **state)
 {
     (void)state;
-    assert_true(decodes_with(0, 1));
-    assert_false(decodes_with(0, 2)); /* version */
+    assert_true(decodes_with(0, 2));
+    assert_false(decodes_with(0, 1)); /* version: its keys are shorter */
+    assert_false(decodes_with(0, 3));
     assert_false(decodes_with(1, 1)); /* count */
     assert_false(decodes_with(1, 3));
     assert_false(decodes_with(1, (char)255));
@@ -193,6 +194,38 @@ static void wrong_fields_are_refused(void **state)
     assert_true(decodes_with(4, KEYRING_STALE)); /* verdict */
     assert_false(decodes_with(4, KEYRING_STALE + 1));
     assert_false(decodes_with(3, 'b')); /* the same key twice */
+}
+
+static void rings_of_the_first_version_are_read(void **state)
+{
+    (void)state;
+    struct keyring ring = { 0 };
+    struct buf old = { 0 };
+    buf_add(&old, SLICE("\1\1\3abc\2"));
+    for (char i = 1; i <= 3; i++)
+        buf_add(&old, SLICE_OF(((char[8]){ 0, 0, 0, 0, 0, 0, 0, i }), 8));
+    assert_true(keyring_decode(&ring, buf_slice(&old)));
+    assert_slice(keyring_text(&ring.keys[0]), "abc");
+    assert_int_equal(ring.keys[0].verdict, KEYRING_STALE);
+    assert_int_equal(ring.keys[0].verified, 3);
+    assert_int_equal(ring.keys[0].checked, 0);
+    buf_free(&old);
+}
+
+static void being_asked_about_is_of_the_newest_key(void **state)
+{
+    (void)state;
+    struct keyring ring = { 0 };
+    keyring_checked(&ring, 7); /* nobody */
+    assert_int_equal(ring.keys[0].checked, 0);
+    keyring_push(&ring, SLICE("old"), 1);
+    keyring_push(&ring, SLICE("new"), 2);
+    keyring_checked(&ring, 7);
+    assert_int_equal(ring.keys[0].checked, 7);
+    assert_int_equal(ring.keys[0].verified, 2);
+    assert_int_equal(ring.keys[1].checked, 0);
+    keyring_push(&ring, SLICE("new"), 9); /* a login brings it anew */
+    assert_int_equal(ring.keys[0].checked, 0);
 }
 
 static void verdicts_have_the_names_of_the_contract(void **state)
@@ -217,6 +250,8 @@ int main(void)
         cmocka_unit_test(what_is_encoded_comes_back),
         cmocka_unit_test(a_truncated_or_longer_form_is_refused),
         cmocka_unit_test(wrong_fields_are_refused),
+        cmocka_unit_test(rings_of_the_first_version_are_read),
+        cmocka_unit_test(being_asked_about_is_of_the_newest_key),
         cmocka_unit_test(verdicts_have_the_names_of_the_contract),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -1,5 +1,4 @@
 /* test_platform.c -- the engine: other drivers, retries, time, leaving. */
-#define _GNU_SOURCE
 #include "platform_bench.h"
 
 #define GOOD "{\"openid\":\"o-1\",\"session_key\":\"" BENCH_KEY "\"}"
@@ -8,10 +7,10 @@
 #define STALE "{\"errcode\":40029,\"errmsg\":\"invalid code\"}"
 
 static const struct platform_param mp_params[] = {
-    { "js_code", PLATFORM_CODE, NULL },
-    { "app_id", PLATFORM_APPID, NULL },
-    { "app_secret", PLATFORM_SECRET, NULL },
-    { NULL, 0, NULL },
+    { "js_code", PLATFORM_CODE, NULL, 0 },
+    { "app_id", PLATFORM_APPID, NULL, 0 },
+    { "app_secret", PLATFORM_SECRET, NULL, 0 },
+    { NULL, 0, NULL, 0 },
 };
 
 static const struct platform_error mp_errors[] = {
@@ -19,18 +18,29 @@ static const struct platform_error mp_errors[] = {
     { 0, PLATFORM_OK, PLATFORM_FINAL },
 };
 
+static const struct platform_field mp_fields[] = {
+    { "openid", "open_id", PLATFORM_TEXT, PLATFORM_CODE, 0, 0 },
+    { "key", "session_key", PLATFORM_KEY_BASE64, PLATFORM_CODE, 0, 16 },
+    { NULL, NULL, 0, 0, 0, 0 },
+};
+
+static const struct platform_api mp_apis[] = {
+    { .name = "code2session",
+      .path = "/oauth2/mp/code2session",
+      .form = PLATFORM_FORM,
+      .params = mp_params,
+      .answer = { .status = { "result" },
+                  .ok = 1,
+                  .message = { "error_msg", "error" },
+                  .fields = mp_fields } },
+    { .name = NULL },
+};
+
 /* A form, and 1 is success: Kuaishou. */
 static const struct platform kuaishou = {
     .name = "kuaishou",
-    .base = "https://open.kuaishou.com",
-    .login = { "/oauth2/mp/code2session", PLATFORM_FORM, mp_params },
-    .answer = { .status = { "result" },
-                .ok = 1,
-                .message = { "error_msg", "error" },
-                .openid = "open_id",
-                .session_key = "session_key",
-                .key = PLATFORM_KEY_BASE64,
-                .key_size = 16 },
+    .hosts = { "https://open.kuaishou.com" },
+    .apis = mp_apis,
     .errors = mp_errors,
 };
 
@@ -39,26 +49,50 @@ static const struct platform_error game_errors[] = {
     { 0, PLATFORM_OK, PLATFORM_FINAL },
 };
 
+static const struct platform_field game_fields[] = {
+    { "openid", "openid", PLATFORM_TEXT, PLATFORM_CODE, 0, 0 },
+    { "key", "session_key", PLATFORM_KEY_HEX, PLATFORM_CODE, 0, 4 },
+    { NULL, NULL, 0, 0, 0, 0 },
+};
+
+static const struct platform_api game_apis[] = {
+    { .name = "code2session",
+      .path = "/api/apps/jscode2session",
+      .form = PLATFORM_QUERY,
+      .params = mp_params,
+      .answer = { .status = { "errcode", "error" },
+                  .message = { "errmsg", "message" },
+                  .fields = game_fields } },
+    { .name = NULL },
+};
+
 /* Flat, and two pairs of errors at once: Douyin's version 1. */
 static const struct platform game = {
     .name = "game",
-    .base = "https://minigame.zijieapi.com/mgplatform",
-    .login = { "/api/apps/jscode2session", PLATFORM_QUERY, mp_params },
-    .answer = { .status = { "errcode", "error" },
-                .message = { "errmsg", "message" },
-                .openid = "openid",
-                .session_key = "session_key",
-                .key = PLATFORM_KEY_HEX,
-                .key_size = 4 },
+    .hosts = { "https://minigame.zijieapi.com/mgplatform" },
+    .apis = game_apis,
     .errors = game_errors,
+};
+
+static const struct platform_field keyless_fields[] = {
+    { "openid", "user_id", PLATFORM_TEXT, PLATFORM_CODE, 0, 0 },
+    { NULL, NULL, 0, 0, 0, 0 },
+};
+
+static const struct platform_api keyless_apis[] = {
+    { .name = "token",
+      .path = "/token",
+      .form = PLATFORM_FORM,
+      .params = mp_params,
+      .answer = { .status = { "code" }, .fields = keyless_fields } },
+    { .name = NULL },
 };
 
 /* No key at all, as where a login gives tokens. */
 static const struct platform keyless = {
     .name = "keyless",
-    .base = "https://example.com",
-    .login = { "/token", PLATFORM_FORM, mp_params },
-    .answer = { .status = { "code" }, .openid = "user_id" },
+    .hosts = { "https://example.com" },
+    .apis = keyless_apis,
 };
 
 static void script(struct bench_step a, struct bench_step b,
@@ -84,9 +118,9 @@ static void platforms_are_found_by_name(void **state)
     assert_ptr_equal(platform_find(SLICE("douyin")), &platform_douyin);
     assert_null(platform_find(SLICE("WeChat")));
     assert_null(platform_find(SLICE("")));
-    assert_int_equal(platform_error(&platform_wechat, 42001)->retry,
+    assert_int_equal(platform_error(&platform_wechat, NULL, 42001)->retry,
                      PLATFORM_REFRESH);
-    assert_int_equal(platform_error(&platform_wechat, 0)->reason,
+    assert_int_equal(platform_error(&platform_wechat, NULL, 0)->reason,
                      PLATFORM_ERROR);
     for (unsigned i = 0; i < PLATFORM_REASONS; i++)
         assert_non_null(platform_reason_name((enum platform_reason)i));
@@ -95,11 +129,11 @@ static void platforms_are_found_by_name(void **state)
 static void a_driver_may_post_a_form_and_count_one_as_success(void **state)
 {
     (void)state;
-    struct platform_login *l =
+    struct platform_call *l =
         bench_get(&kuaishou, "{\"result\":1,\"open_id\":\"k-1\","
                              "\"session_key\":\"" BENCH_KEY "\"}");
     assert_int_equal(l->reason, PLATFORM_OK);
-    assert_string_equal(l->openid, "k-1");
+    assert_string_equal(platform_answer_text(l, "openid"), "k-1");
     assert_non_null(strstr(bench.request, "POST /oauth2/mp/code2session HTTP"));
     assert_non_null(strstr(bench.request, "application/x-www-form-urlencoded"));
     assert_string_equal(strstr(bench.request, "\r\n\r\n") + 4,
@@ -117,7 +151,7 @@ static void a_driver_may_post_a_form_and_count_one_as_success(void **state)
 static void a_driver_may_have_two_error_codes(void **state)
 {
     (void)state;
-    struct platform_login *l =
+    struct platform_call *l =
         bench_get(&game, "{\"error\":3,\"errcode\":40018,\"errmsg\":\"bad "
                          "code\",\"message\":\"x\"}");
     assert_int_equal(l->reason, PLATFORM_CODE_INVALID);
@@ -138,17 +172,17 @@ static void a_driver_may_have_two_error_codes(void **state)
 static void a_driver_may_have_no_key(void **state)
 {
     (void)state;
-    struct platform_login *l = bench_get(&keyless, "{\"user_id\":\"2088\"}");
+    struct platform_call *l = bench_get(&keyless, "{\"user_id\":\"2088\"}");
     assert_int_equal(l->reason, PLATFORM_OK);
-    assert_string_equal(l->openid, "2088");
-    assert_string_equal(l->session_key, "");
+    assert_string_equal(platform_answer_text(l, "openid"), "2088");
+    assert_string_equal(platform_answer_text(l, "key"), "");
 }
 
 static void busy_then_well_is_well(void **state)
 {
     (void)state;
     script(SAYS(BUSY), STATUS(502, "<h1>Bad Gateway</h1>"), SAYS(GOOD));
-    struct platform_login *l = bench_run();
+    struct platform_call *l = bench_run();
     assert_int_equal(l->reason, PLATFORM_OK);
     assert_int_equal(l->attempts, 3);
     assert_int_equal(l->errcode, 0);
@@ -159,7 +193,7 @@ static void a_server_error_is_busy(void **state)
 {
     (void)state;
     script(STATUS(503, GOOD), SAME, SAME);
-    struct platform_login *l = bench_run();
+    struct platform_call *l = bench_run();
     assert_int_equal(l->reason, PLATFORM_BUSY);
     assert_int_equal(l->status, 503);
     assert_int_equal(l->attempts, 3);
@@ -169,9 +203,9 @@ static void a_success_with_an_http_error_is_none(void **state)
 {
     (void)state;
     script(STATUS(404, GOOD), SAME, SAME);
-    struct platform_login *l = bench_run();
+    struct platform_call *l = bench_run();
     assert_int_equal(l->reason, PLATFORM_ERROR);
-    assert_string_equal(l->session_key, "");
+    assert_string_equal(platform_answer_text(l, "key"), "");
     script(STATUS(403, USED), SAME, SAME);
     assert_int_equal(bench_run()->reason, PLATFORM_CODE_USED);
     script(STATUS(429, ""), SAME, SAME);
@@ -185,7 +219,7 @@ static void a_refused_connection_is_busy_and_not_ambiguous(void **state)
     (void)state;
     script(SAME, SAME, SAME);
     bench.login.base = "http://127.0.0.1:1";
-    struct platform_login *l = bench_run();
+    struct platform_call *l = bench_run();
     assert_int_equal(l->reason, PLATFORM_BUSY);
     assert_int_equal(l->attempts, 3);
     assert_false(l->ambiguous);
@@ -198,7 +232,7 @@ static void silence_is_tried_once_more_within_the_time(void **state)
 {
     (void)state;
     script(HANGS, HANGS, HANGS);
-    struct platform_login *l = bench_run();
+    struct platform_call *l = bench_run();
     assert_int_equal(l->reason, PLATFORM_TIMEOUT);
     assert_int_equal(l->attempts, 2);
     assert_true(l->ambiguous);
@@ -209,7 +243,7 @@ static void a_lost_answer_may_come_the_second_time(void **state)
 {
     (void)state;
     script(CLOSES, SAYS(GOOD), SAME);
-    struct platform_login *l = bench_run();
+    struct platform_call *l = bench_run();
     assert_int_equal(l->reason, PLATFORM_OK);
     assert_int_equal(l->attempts, 2);
     script(HANGS, SAYS(GOOD), SAME);
@@ -225,14 +259,14 @@ static void a_code_that_we_may_have_spent_is_invalid(void **state)
     for (int i = 0; i < 4; i++)
         for (int k = 0; k < 2; k++) {
             script(first[i], SAYS(then[k]), SAME);
-            struct platform_login *l = bench_run();
+            struct platform_call *l = bench_run();
             assert_int_equal(l->reason, PLATFORM_CODE_INVALID);
             assert_int_equal(l->errcode, k ? 40029 : 40163);
             assert_true(l->ambiguous);
             assert_int_equal(l->attempts, 2);
         }
     script(SAYS(USED), SAME, SAME); /* by someone else */
-    struct platform_login *l = bench_run();
+    struct platform_call *l = bench_run();
     assert_int_equal(l->reason, PLATFORM_CODE_USED);
     assert_false(l->ambiguous);
 }
@@ -241,7 +275,7 @@ static void two_lost_answers_are_the_end(void **state)
 {
     (void)state;
     script(CLOSES, CLOSES, SAYS(GOOD));
-    struct platform_login *l = bench_run();
+    struct platform_call *l = bench_run();
     assert_int_equal(l->reason, PLATFORM_TIMEOUT);
     assert_int_equal(bench.server.requests, 2);
     script(CLOSES, SAYS(BUSY), SAYS(GOOD));
@@ -256,14 +290,14 @@ static void a_wrong_base_is_our_mistake(void **state)
 {
     (void)state;
     bench_login(&platform_wechat)->base = "no url";
-    assert_int_equal(platform_login_start(bench.client, &bench.login),
+    assert_int_equal(platform_call_start(bench.client, &bench.login),
                      ERR_INVALID);
     bench_login(&platform_wechat)->base = "http://127.0.0.1:99999999";
     assert_int_equal(bench_run()->reason, PLATFORM_MISCONFIGURED);
     assert_int_equal(bench.login.attempts, 1);
 }
 
-static void on_other_done(struct platform_login *login)
+static void on_other_done(struct platform_call *login)
 {
     (void)login;
     bench.done++;
@@ -274,16 +308,16 @@ static void a_login_can_be_canceled_at_any_moment(void **state)
     (void)state;
     for (int steps = 0; steps < 24; steps++) {
         script(steps % 3 ? SAYS(BUSY) : HANGS, SAYS(BUSY), SAYS(BUSY));
-        struct platform_login *l = malloc(sizeof *l);
+        struct platform_call *l = malloc(sizeof *l);
         assert_non_null(l);
         *l = bench.login;
         l->on_done = on_other_done;
-        assert_int_equal(platform_login_start(bench.client, l), PENDING);
+        assert_int_equal(platform_call_start(bench.client, l), PENDING);
         for (int i = 0; i < steps; i++)
             uv_run(&bench.loop, steps % 2 ? UV_RUN_ONCE : UV_RUN_NOWAIT);
         unsigned done = bench.done;
-        platform_login_cancel(l);
-        platform_login_clear(l);
+        platform_call_cancel(l);
+        platform_call_clear(l);
         free(l); /* ASan sees who still has it */
         uv_run(&bench.loop, UV_RUN_NOWAIT);
         assert_int_equal(bench.done, done);
@@ -294,11 +328,12 @@ static void nothing_secret_is_left_after_clear(void **state)
 {
     (void)state;
     script(SAYS(GOOD), SAME, SAME);
-    struct platform_login *l = bench_run();
-    platform_login_clear(l);
-    assert_null(memmem(l, sizeof *l, BENCH_KEY, 24));
+    struct platform_call *l = bench_run();
+    platform_call_clear(l);
     assert_null(l->url.data);
     assert_null(l->body.data);
+    assert_null(l->header.data);
+    assert_null(l->answer);
     assert_null(l->request.body_in.data);
 }
 

@@ -1,7 +1,7 @@
 /* test_wechat.c -- WeChat's call and every answer of its tables. */
 #include "platform_bench.h"
 
-static struct platform_login *wechat(const char *body)
+static struct platform_call *wechat(const char *body)
 {
     return bench_get(&platform_wechat, body);
 }
@@ -9,21 +9,22 @@ static struct platform_login *wechat(const char *body)
 static void a_login_gives_identity_and_key(void **state)
 {
     (void)state;
-    struct platform_login *l =
+    struct platform_call *l =
         wechat("{\"session_key\":\"" BENCH_KEY "\",\"openid\":\"oGZUI0egBJY1\","
                "\"unionid\":\"ocMvos6NjeKLIBqg5\"}");
     assert_int_equal(l->reason, PLATFORM_OK);
-    assert_string_equal(l->openid, "oGZUI0egBJY1");
-    assert_string_equal(l->unionid, "ocMvos6NjeKLIBqg5");
-    assert_string_equal(l->anonymous_openid, "");
-    assert_string_equal(l->session_key, BENCH_KEY);
+    assert_string_equal(platform_answer_text(l, "openid"), "oGZUI0egBJY1");
+    assert_string_equal(platform_answer_text(l, "unionid"),
+                        "ocMvos6NjeKLIBqg5");
+    assert_string_equal(platform_answer_text(l, "anonymous_openid"), "");
+    assert_string_equal(platform_answer_text(l, "key"), BENCH_KEY);
     assert_int_equal(l->errcode, 0);
     assert_int_equal(l->status, 200);
     assert_int_equal(l->attempts, 1);
     assert_false(l->ambiguous);
     assert_true(l->seconds >= 0);
-    platform_login_clear(l);
-    assert_string_equal(l->session_key, "");
+    platform_call_clear(l);
+    assert_string_equal(platform_answer_text(l, "key"), "");
 }
 
 static void the_call_is_a_flat_get(void **state)
@@ -40,7 +41,8 @@ static void a_code_arrives_as_it_was(void **state)
 {
     (void)state;
     bench.steps[0] = (struct bench_step){ .body = "{}" };
-    bench_login(&platform_wechat)->code = SLICE("a%2B&=+ #?/\n\0\xe4\xbd\xa0");
+    bench_login(&platform_wechat)->values[PLATFORM_CODE] =
+        SLICE("a%2B&=+ #?/\n\0\xe4\xbd\xa0");
     bench_run();
     assert_non_null(strstr(
         bench.request,
@@ -85,7 +87,7 @@ static void every_code_has_its_reason(void **state)
                      quoted ? "{\"errcode\":\"%ld\",\"errmsg\":\"no\"}"
                             : "{\"errcode\":%ld,\"errmsg\":\"no\"}",
                      table[i].code);
-            struct platform_login *l = wechat(body);
+            struct platform_call *l = wechat(body);
             assert_string_equal(platform_reason_name(l->reason),
                                 table[i].reason);
             assert_int_equal(l->errcode, table[i].code);
@@ -97,7 +99,7 @@ static void every_code_has_its_reason(void **state)
 static void busy_is_tried_twice_more(void **state)
 {
     (void)state;
-    struct platform_login *l =
+    struct platform_call *l =
         wechat("{\"errcode\":-1,\"errmsg\":\"system error\"}");
     assert_int_equal(l->reason, PLATFORM_BUSY);
     assert_int_equal(l->errcode, -1);
@@ -113,7 +115,7 @@ static void a_message_keeps_its_request_id(void **state)
     char body[1024], filler[400];
     memset(filler, 'x', sizeof filler - 1);
     filler[sizeof filler - 1] = '\0';
-    struct platform_login *l =
+    struct platform_call *l =
         wechat("{\"errcode\":40029,\"errmsg\":\"invalid code, rid: "
                "6552e3da-6397437b-3f0d4f01\"}");
     assert_string_equal(l->errmsg,
@@ -129,8 +131,8 @@ static void a_message_keeps_its_request_id(void **state)
 static void a_message_is_safe_to_log(void **state)
 {
     (void)state;
-    struct platform_login *l = wechat("{\"errcode\":40029,\"errmsg\":"
-                                      "\"a\\nb\\u0007\\u001b[31mc\"}");
+    struct platform_call *l = wechat("{\"errcode\":40029,\"errmsg\":"
+                                     "\"a\\nb\\u0007\\u001b[31mc\"}");
     assert_string_equal(l->errmsg, "ab[31mc");
     l = wechat("{\"errcode\":40029,\"errmsg\":\"bad code c0de, sorry\"}");
     assert_null(strstr(l->errmsg, "c0de"));
@@ -151,7 +153,7 @@ static void a_long_message_is_cut_between_characters(void **state)
         for (int i = 0; i < 100; i++, at += 3)
             memcpy(body + at, "\xe4\xbd\xa0", 3);
         strcpy(body + at, "\"}");
-        struct platform_login *l = wechat(body);
+        struct platform_call *l = wechat(body);
         assert_true(strlen(l->errmsg) > 100);
         /* whole characters, and the dots */
         const char *dots = strstr(l->errmsg, "...");
@@ -209,12 +211,12 @@ static void what_makes_no_sense_is_an_error(void **state)
         "{\"openid\":\"\xff\xfe\",\"session_key\":\"" BENCH_KEY "\"}",
     };
     for (size_t i = 0; i < sizeof bodies / sizeof *bodies; i++) {
-        struct platform_login *l = wechat(bodies[i]);
+        struct platform_call *l = wechat(bodies[i]);
         if (l->reason != PLATFORM_ERROR)
             fail_msg("%s: %s", bodies[i], platform_reason_name(l->reason));
         assert_int_equal(l->attempts, 1);
-        assert_string_equal(l->openid, "");
-        assert_string_equal(l->session_key, "");
+        assert_string_equal(platform_answer_text(l, "openid"), "");
+        assert_string_equal(platform_answer_text(l, "key"), "");
         assert_true(*l->errmsg);
     }
 }
@@ -222,14 +224,14 @@ static void what_makes_no_sense_is_an_error(void **state)
 static void an_openid_that_is_too_long_is_an_error(void **state)
 {
     (void)state;
-    char body[512], id[PLATFORM_ID + 1];
+    char body[512], id[PLATFORM_ID + 2];
     memset(id, 'o', sizeof id);
-    for (size_t len = PLATFORM_ID - 1; len <= PLATFORM_ID; len++) {
+    for (size_t len = PLATFORM_ID; len <= PLATFORM_ID + 1; len++) {
         snprintf(body, sizeof body,
                  "{\"openid\":\"%.*s\",\"session_key\":\"" BENCH_KEY "\"}",
                  (int)len, id);
         assert_int_equal(wechat(body)->reason,
-                         len < PLATFORM_ID ? PLATFORM_OK : PLATFORM_ERROR);
+                         len <= PLATFORM_ID ? PLATFORM_OK : PLATFORM_ERROR);
     }
 }
 
@@ -247,10 +249,180 @@ static void deep_nesting_and_a_flood_are_errors(void **state)
 static void it_knows_no_anonymous_login(void **state)
 {
     (void)state;
-    struct platform_login *l = bench_login(&platform_wechat);
-    l->code = SLICE_NONE;
-    l->anonymous_code = SLICE("an0n");
-    assert_int_equal(platform_login_start(bench.client, l), ERR_INVALID);
+    struct platform_call *l = bench_login(&platform_wechat);
+    l->values[PLATFORM_CODE] = SLICE_NONE;
+    l->values[PLATFORM_ANONYMOUS_CODE] = SLICE("an0n");
+    assert_int_equal(platform_call_start(bench.client, l), ERR_INVALID);
+}
+
+static struct platform_call *ask(const char *api, const char *body)
+{
+    return bench_ask(&platform_wechat, api, body);
+}
+
+#define STARTS(text)                                                           \
+    assert_ptr_equal(strstr(bench.request, text), bench.request)
+#define ENDS(text)                                                             \
+    assert_string_equal(strstr(bench.request, "\r\n\r\n") + 4, text)
+
+static void tokens_come_in_two_ways(void **state)
+{
+    (void)state;
+    static const char good[] =
+        "{\"access_token\":\"88_x\",\"expires_in\":7200}";
+    struct platform_call *l = ask("stable_token", good);
+    assert_int_equal(l->reason, PLATFORM_OK);
+    assert_string_equal(platform_answer_text(l, "access_token"), "88_x");
+    assert_int_equal(platform_answer_number(l, "expires_in"), 7200);
+    STARTS("POST /cgi-bin/stable_token HTTP/1.1\r\n");
+    ENDS("{\"grant_type\":\"client_credential\",\"appid\":\"app01\","
+         "\"secret\":\"5ecre7\"}");
+    bench_login(&platform_wechat)->api =
+        platform_api(&platform_wechat, SLICE("stable_token"));
+    bench.login.values[PLATFORM_FORCE] = SLICE("true");
+    bench_run();
+    assert_non_null(strstr(bench.request, ",\"force_refresh\":true}"));
+    assert_int_equal(ask("token", good)->reason, PLATFORM_OK);
+    STARTS("GET /cgi-bin/token?grant_type=client_credential&appid=app01&"
+           "secret=5ecre7 HTTP/1.1\r\n");
+}
+
+static void a_token_may_have_512_characters(void **state)
+{
+    (void)state;
+    char token[513], body[640];
+    memset(token, 'x', 512);
+    token[512] = '\0';
+    snprintf(body, sizeof body, "{\"access_token\":\"%s\",\"expires_in\":1}",
+             token);
+    struct platform_call *l = ask("stable_token", body);
+    assert_string_equal(platform_answer_text(l, "access_token"), token);
+}
+
+static void no_token_is_an_error(void **state)
+{
+    (void)state;
+    static const char *const bodies[] = {
+        "{}",
+        "{\"access_token\":\"x\"}",
+        "{\"expires_in\":7200}",
+        "{\"access_token\":\"\",\"expires_in\":7200}",
+        "{\"access_token\":7,\"expires_in\":7200}",
+        "{\"access_token\":\"x\",\"expires_in\":\"soon\"}",
+        "{\"access_token\":\"x\",\"expires_in\":7.5}",
+        "{\"access_token\":\"x\\n\",\"expires_in\":7200}",
+    };
+    for (size_t i = 0; i < sizeof bodies / sizeof *bodies; i++)
+        assert_int_equal(ask("stable_token", bodies[i])->reason,
+                         PLATFORM_ERROR);
+    assert_int_equal(ask("token", "{\"errcode\":40001}")->reason,
+                     PLATFORM_MISCONFIGURED); /* the secret */
+}
+
+static void a_check_is_signed_in_the_query(void **state)
+{
+    (void)state;
+    struct platform_call *l =
+        ask("check_session", "{\"errcode\":0,\"errmsg\":\"ok\"}");
+    assert_int_equal(l->reason, PLATFORM_OK);
+    STARTS("GET /wxa/checksession?access_token=t0ken&openid=o-1&"
+           "signature=51gn&sig_method=hmac_sha256 HTTP/1.1\r\n");
+    l = ask("check_session", "{\"errcode\":87009}");
+    assert_int_equal(l->reason, PLATFORM_KEY_STALE);
+    assert_false(l->refresh);
+    assert_int_equal(ask("check_session", "{}")->reason, PLATFORM_ERROR);
+    l = ask("reset_session_key", "{\"errcode\":0,\"openid\":\"o-1\","
+                                 "\"session_key\":\"" BENCH_KEY "\"}");
+    assert_string_equal(platform_answer_text(l, "key"), BENCH_KEY);
+    STARTS("GET /wxa/resetusersessionkey?access_token=t0ken&");
+}
+
+static void a_refused_token_asks_for_another(void **state)
+{
+    (void)state;
+    static const long codes[] = { 40001, 40014, 41001, 42001 };
+    static const char *const apis[] = { "check_session", "reset_session_key",
+                                        "phone_number" };
+    char body[64];
+    for (int i = 0; i < 4; i++)
+        for (int k = 0; k < 3; k++) {
+            snprintf(body, sizeof body, "{\"errcode\":%ld}", codes[i]);
+            struct platform_call *l = ask(apis[k], body);
+            assert_true(l->refresh);
+            assert_int_equal(l->reason, PLATFORM_ERROR);
+            assert_int_equal(bench.server.requests, 1);
+        }
+}
+
+static void a_phone_code_goes_with_its_openid(void **state)
+{
+    (void)state;
+    struct platform_call *l =
+        ask("phone_number", "{\"errcode\":0,\"phone_info\":{}}");
+    assert_int_equal(l->reason, PLATFORM_OK);
+    assert_true(json_is_object(platform_answer_json(l, "phone")));
+    STARTS("POST /wxa/business/getuserphonenumber?access_token=t0ken "
+           "HTTP/1.1\r\n");
+    ENDS("{\"code\":\"c0de\",\"openid\":\"o-1\"}");
+    static const long invalid[] = { 40029, 40163, 40003, 40013 };
+    char body[64];
+    for (int i = 0; i < 4; i++) {
+        snprintf(body, sizeof body, "{\"errcode\":%ld}", invalid[i]);
+        assert_int_equal(ask("phone_number", body)->reason,
+                         PLATFORM_PHONE_CODE_INVALID);
+    }
+    assert_int_equal(ask("phone_number", "{\"errcode\":0}")->reason,
+                     PLATFORM_ERROR);
+}
+
+static void what_costs_is_repeated_only_where_it_was_not_served(void **state)
+{
+    (void)state;
+    static const struct {
+        int status;
+        const char *body;
+        enum platform_reason reason;
+        unsigned requests;
+    } table[] = {
+        { -1, NULL, PLATFORM_TIMEOUT, 1 },
+        { -2, NULL, PLATFORM_TIMEOUT, 1 },
+        { 500, "", PLATFORM_BUSY, 1 },
+        { 200, "", PLATFORM_ERROR, 1 },
+        { 200, "{\"errcode\":-1}", PLATFORM_BUSY, 3 },
+    };
+    for (size_t i = 0; i < sizeof table / sizeof *table; i++) {
+        memset(bench.steps, 0, sizeof bench.steps);
+        bench.steps[0] = (struct bench_step){ .status = table[i].status,
+                                              .body = table[i].body };
+        bench_login(&platform_wechat)->api =
+            platform_api(&platform_wechat, SLICE("phone_number"));
+        bench.login.timeout_ms = 300;
+        assert_int_equal(bench_run()->reason, table[i].reason);
+        assert_int_equal(bench.server.requests, table[i].requests);
+    }
+    bench_login(&platform_wechat)->api =
+        platform_api(&platform_wechat, SLICE("phone_number"));
+    bench.login.base = "http://127.0.0.1:1";
+    assert_int_equal(bench_run()->attempts, 3); /* it never got there */
+}
+
+static void all_of_it_ends_within_the_time_given(void **state)
+{
+    (void)state;
+    memset(bench.steps, 0, sizeof bench.steps);
+    bench.steps[0] = (struct bench_step){ .status = -1 };
+    bench_login(&platform_wechat)->within_ms = 300;
+    struct platform_call *l = bench_run();
+    assert_int_equal(l->reason, PLATFORM_TIMEOUT);
+    assert_true(l->seconds >= 0.25 && l->seconds < 0.6);
+}
+
+static void a_message_does_not_tell_a_token(void **state)
+{
+    (void)state;
+    struct platform_call *l =
+        ask("check_session", "{\"errcode\":40001,\"errmsg\":\"t0ken is bad\"}");
+    assert_string_equal(l->errmsg, "");
 }
 
 int main(void)
@@ -269,6 +441,15 @@ int main(void)
         BENCH(an_openid_that_is_too_long_is_an_error),
         BENCH(deep_nesting_and_a_flood_are_errors),
         BENCH(it_knows_no_anonymous_login),
+        BENCH(tokens_come_in_two_ways),
+        BENCH(a_token_may_have_512_characters),
+        BENCH(no_token_is_an_error),
+        BENCH(a_check_is_signed_in_the_query),
+        BENCH(a_refused_token_asks_for_another),
+        BENCH(a_phone_code_goes_with_its_openid),
+        BENCH(what_costs_is_repeated_only_where_it_was_not_served),
+        BENCH(all_of_it_ends_within_the_time_given),
+        BENCH(a_message_does_not_tell_a_token),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

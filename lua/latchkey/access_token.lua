@@ -1,0 +1,243 @@
+-- access_token.lua -- the tokens that a platform's server calls take: one
+-- fetch for each app, however many wait, on whichever worker.
+--
+--   token/HASH   {token, fetched, expires, renew, insists, and the budgets} as
+--                JSON, for the other workers and nodes; HASH is of platform,
+--                host, appid and kind
+--
+-- A token is renewed in the background before its end, so that nobody waits.
+-- Where the store or the platform is out, the one in hand serves to its end.
+
+local cache = require "latchkey.cache"
+local cjson = require "cjson.safe"
+local crypto = require "latchkey.crypto"
+local flight = require "latchkey.flight"
+local metrics = require "latchkey.metrics"
+local platform = require "latchkey.platform"
+local store = require "latchkey.store"
+
+local ngx = ngx
+
+local MARGIN = 300            -- seconds before the end: both tokens work then
+local LONGEST = 30 * 86400    -- believed of expires_in
+local PAUSE = 10              -- between renewals that fail
+local FORCE_GAP, FORCE_MAX = 30, 20 -- WeChat's rules for force_refresh, a day
+local DAY, BEIJING = 86400, 8 * 3600
+local DROPS = 10              -- tokens that a minute may drop
+
+local access_token = {}
+
+local age = metrics.gauge("latchkey_access_token_age_seconds",
+  "How long ago an app's access token was fetched.", { "app" })
+
+local records = cache.new(cjson.decode)
+local held, tried = {}, {} -- by key; as many as there are apps
+
+-- The api that brings the token which another api takes.
+local function kind_of(policy, api)
+  local kind = platform[policy.platform].apis[api].token
+  if kind == "stable_token" and policy.access_token == "legacy" then
+    return "token"
+  end
+  return kind
+end
+
+local function key_of(policy, kind)
+  local about = platform[policy.platform]
+  local host, base = about.apis[kind].host, policy.api
+  if type(base) == "table" then base = base[host] end
+  return "token/" .. crypto.hex(crypto.sha256(table.concat({
+    policy.platform, base or about.hosts[host], policy.appid, kind }, "\0")))
+end
+
+-- The record of now: the store's, which others may have changed; this worker's
+-- where the store has none, is out, or did not take it.  May wait.
+local function current(key)
+  local own = held[key]
+  if not own or not own.unsaved then
+    own = records:get(key) or own
+    held[key] = own
+  end
+  return own
+end
+
+-- ---- fetching, by one for all ------------------------------------------------
+
+-- Takes one of the day's forced refreshes, where there is one.
+local function take_force(record, now)
+  local day = math.floor((now + BEIJING) / DAY)
+  if record.day ~= day then record.day, record.forced = day, 0 end
+  if record.forced >= FORCE_MAX
+      or now - (record.forced_at or 0) < FORCE_GAP then
+    return false
+  end
+  record.forced, record.forced_at = record.forced + 1, now
+  return true
+end
+
+-- May one more token be dropped in this minute?
+local function take_drop(record, now)
+  local minute = math.floor(now / 60)
+  if record.minute ~= minute then record.minute, record.drops = minute, 0 end
+  record.drops = record.drops + 1
+  return record.drops <= DROPS
+end
+
+-- The record of an answer: budgets go on from the one before.
+local function new_record(before, answer, now, failed)
+  local life = math.min(answer.expires_in, LONGEST)
+  local same = before.token == answer.access_token
+  return {
+    token = answer.access_token,
+    fetched = same and before.fetched or now,
+    expires = now + life,
+    renew = now + life - math.min(MARGIN, life / 2),
+    insists = failed == answer.access_token, -- the platform, on this one
+    day = before.day, forced = before.forced, forced_at = before.forced_at,
+    minute = before.minute, drops = before.drops,
+  }
+end
+
+local function keep(policy, key, record)
+  local ok, why = store.commit { {
+    key = key, value = cjson.encode(record),
+    expires = math.ceil(record.expires) + 1,
+  } }
+  if not ok then
+    record.unsaved = true
+    ngx.log(ngx.WARN, "access token not kept: app=", policy.name, " ", why)
+  end
+end
+
+-- Fetches, unless someone else has since failed was current.  A platform that
+-- gives the failed one again is believed once; then it is forced to.
+local function fetch(policy, kind, key, failed)
+  local now = ngx.time()
+  local record = {}
+  for name, value in pairs(current(key) or {}) do record[name] = value end
+  if record.token and record.token ~= failed and now < record.renew then
+    return record
+  end
+  local dropped = failed and record.token == failed
+  if dropped and not take_drop(record, now) then
+    return nil, "platform_error", { errmsg = "too many tokens were refused" }
+  end
+  local force = dropped and record.insists and kind == "stable_token"
+    and take_force(record, now)
+  local answer, reason, facts = platform.call(policy, kind, {
+    force = force and "true" or nil, within = policy.timeout * 1000 })
+  if answer and answer.expires_in < 1 then
+    answer, reason, facts = nil, "platform_error", answer
+  end
+  if not answer then return nil, reason, facts end
+  record = new_record(record, answer, now, failed)
+  keep(policy, key, record)
+  return record
+end
+
+local function fetched(policy, kind, key, failed)
+  local record, reason, facts = fetch(policy, kind, key, failed)
+  if record then return cjson.encode(record) end
+  facts = facts or {}
+  ngx.log(reason == "misconfigured" and ngx.ERR or ngx.WARN,
+    "no access token: app=", policy.name, " kind=", kind, " reason=", reason,
+    " errcode=", facts.errcode, " platform says: ", facts.errmsg or "nothing")
+  return cjson.encode { reason = reason }
+end
+
+-- -> record; nil, reason.  Waits.
+local function await(policy, kind, key, failed)
+  local text, why =
+    flight.once("access_token\0" .. key, fetched, policy, kind, key, failed)
+  local record = text and cjson.decode(text)
+  if not record then
+    ngx.log(ngx.ERR, "access token aborted: app=", policy.name, " ", why)
+    return nil, "platform_error"
+  end
+  if record.reason then return nil, record.reason end
+  held[key] = record
+  return record
+end
+
+local function renew(premature, ...)
+  if not premature then await(...) end
+end
+
+-- ---- whoever needs one -------------------------------------------------------
+
+-- The token of a kind: an api of latchkey.platform that brings one, such as
+-- "stable_token", "token" or "client_token".  -> token, seconds that it has
+-- left; nil, reason.  May wait.
+function access_token.get(policy, kind)
+  local now, key = ngx.time(), key_of(policy, kind)
+  local own = current(key)
+  if not own or now >= own.expires then
+    local why
+    own, why = await(policy, kind, key)
+    if not own then return nil, why end
+  elseif now >= own.renew and now >= (tried[key] or 0) + PAUSE then
+    tried[key] = now
+    ngx.timer.at(0, renew, policy, kind, key)
+  end
+  return own.token, own.expires - now
+end
+
+-- The token after one that the platform has refused.  -> token; nil where
+-- there is none to try.  Waits.
+local function follow(policy, kind, failed)
+  local key = key_of(policy, kind)
+  local own = current(key)
+  if own and own.token ~= failed then return own.token end
+  local record = await(policy, kind, key, failed)
+  return record and record.token
+end
+
+local function attempt(policy, api, args, token)
+  args.access_token = token
+  return platform.call(policy, api, args)
+end
+
+-- platform.call for an api that takes an access token.  One that is refused is
+-- dropped, if it is still the current one; then one more call.  Waits.
+function access_token.call(policy, api, args)
+  local kind = kind_of(policy, api)
+  local token, why = access_token.get(policy, kind)
+  if not token then return nil, why, {} end
+  local answer, reason, facts = attempt(policy, api, args, token)
+  if not answer and facts and facts.refresh then
+    token = follow(policy, kind, token)
+    if token then return attempt(policy, api, args, token) end
+  end
+  return answer, reason, facts
+end
+
+-- The kind that a policy's own calls take: WeChat's stable_token (or token,
+-- where access_token = "legacy"), Douyin's client_token; nil on a platform
+-- without such calls.
+function access_token.kind(policy)
+  local has = platform[policy.platform].apis.phone_number
+  return has and kind_of(policy, "phone_number")
+end
+
+-- Fetches in the background where there is none, so that who needs one soon
+-- waits less.
+function access_token.warm(policy)
+  local kind = access_token.kind(policy)
+  local key = key_of(policy, kind)
+  local own = current(key)
+  if not own or ngx.time() >= own.expires then
+    ngx.timer.at(0, renew, policy, kind, key)
+  end
+end
+
+-- Sets the metric of these policies.  May wait.
+function access_token.measure(policies)
+  local now = ngx.time()
+  for _, policy in ipairs(policies) do
+    local kind = access_token.kind(policy)
+    local record = kind and current(key_of(policy, kind))
+    if record then age:set(now - record.fetched, policy.name) end
+  end
+end
+
+return access_token

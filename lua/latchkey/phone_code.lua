@@ -1,0 +1,126 @@
+-- phone_code.lua -- a phone number by the code that the phone button gives.
+-- The platform bills for it, so a code is sent once, however often it comes.
+--
+--   phone_code/MAC   {at, json} or {at, reason, msg}: the outcome, as JSON; MAC
+--                    is of app, user and code
+
+local cjson = require "cjson.safe"
+local access_token = require "latchkey.access_token"
+local crypto = require "latchkey.crypto"
+local flight = require "latchkey.flight"
+local hook = require "latchkey.hook"
+local metrics = require "latchkey.metrics"
+local platform = require "latchkey.platform"
+local server = require "latchkey.server"
+local store = require "latchkey.store"
+
+local ngx = ngx
+
+local LIFE = 300 -- seconds that both platforms' phone codes live
+
+local phone_code = {}
+
+local replays = metrics.counter("latchkey_code_replays_total",
+  "Codes that came again.", { "app", "outcome" })
+
+local function key_of(policy, record, code)
+  return "phone_code/" .. crypto.hex(server.mac("phone_code",
+    table.concat({ policy.name, record.identity, code }, "\0")))
+end
+
+-- -> number, JSON; nil, reason.  Waits.  A login that brought the code ends
+-- within twice the policy's timeout all the same.
+local function ask(policy, record, code, request)
+  local answer, reason, facts
+  local left = policy.timeout
+  if request.deadline then left = math.min(left, request.deadline - ngx.now()) end
+  if left <= 0 then
+    reason = "platform_timeout"
+  elseif platform[policy.platform].apis.phone_number.sealed
+      and not policy.private_key then
+    reason, facts = "misconfigured", { errmsg = "(the policy has no private_key)" }
+  else
+    answer, reason, facts = access_token.call(policy, "phone_number", {
+      code = code, openid = record.openid, private_key = policy.private_key,
+      within = left * 1000 })
+  end
+  if answer then return answer.number, answer.json end
+  facts = facts or {}
+  if reason == "bad_request" then reason = "phone_code_invalid" end
+  ngx.log(reason == "misconfigured" and ngx.ERR or ngx.WARN,
+    "phone code refused: request_id=", request.id, " app=", policy.name,
+    " reason=", reason, " user=", record.user, " errcode=", facts.errcode,
+    " platform says: ", facts.errmsg or "nothing")
+  return nil, reason
+end
+
+-- What the same code hears again.
+local lasting = { phone_code_invalid = true, denied = true, policy_error = true }
+
+-- A number that is paid for, but could not be stored, is not asked for again:
+-- the next post of its code goes on from there.
+local function settle(policy, outcome, finish)
+  if outcome.number then
+    local json, reason, msg = finish(outcome.number, outcome.json)
+    if json then return { at = outcome.at, json = json } end
+    if not lasting[reason] then return outcome, reason end
+    return { at = outcome.at, reason = reason, msg = msg }
+  end
+  return outcome
+end
+
+local function keep(policy, key, outcome)
+  if outcome.reason and not lasting[outcome.reason] then return end
+  store.commit { {
+    key = key, value = cjson.encode(outcome),
+    expires = outcome.at + math.max(policy.code.replay, LIFE),
+  } }
+end
+
+-- The outcome for all who posted the code meanwhile, as JSON.
+local function run(policy, record, key, code, request, finish)
+  local text, why = store.get(key)
+  local outcome = text and cjson.decode(text)
+  if not outcome and why ~= "not found" then
+    return cjson.encode { reason = why }
+  end
+  local failed
+  if outcome and not outcome.number then
+    replays:add(1, policy.name, "replayed")
+    if ngx.time() >= outcome.at + policy.code.replay then
+      outcome = { reason = "phone_code_invalid" }
+    end
+    return cjson.encode(outcome)
+  elseif not outcome then
+    local number, json = ask(policy, record, code, request)
+    outcome = number and { number = number, json = json } or { reason = json }
+    outcome.at = ngx.time()
+  end
+  outcome, failed = settle(policy, outcome, finish)
+  keep(policy, key, outcome)
+  return cjson.encode { reason = failed or outcome.reason,
+                        msg = outcome.msg, json = outcome.json }
+end
+
+-- The number behind a code, for the user of a session record.  finish(number,
+-- JSON) stores it, once for each code, and gives the answer.  -> that answer;
+-- nil, reason, msg.  Waits.
+function phone_code.number(policy, record, code, request, finish)
+  hook.look(policy, request)
+  local key, leads = key_of(policy, record, code), false
+  local text, why = flight.once(key, function()
+    leads = true
+    return run(policy, record, key, code, request, finish)
+  end)
+  if not leads then replays:add(1, policy.name, "joined") end
+  local outcome = text and cjson.decode(text)
+  if not outcome then
+    ngx.log(ngx.ERR, "phone code aborted: request_id=", request.id, " app=",
+      policy.name, " reason=policy_error: ", why)
+    return nil, "policy_error"
+  end
+  if outcome.reason then return nil, outcome.reason, outcome.msg end
+  return outcome.json
+end
+
+return phone_code
