@@ -258,6 +258,11 @@ function schema.check(raw)
       ('"check.by" cannot be "%s": %s has no server-side check'):format(
         by, about.name) })
   end
+  if about and not about.apis.phone_number and policy.phone.via == "code" then
+    insert(faults, { path = { "phone", "via" }, message =
+      ('"phone.via" cannot be "code": %s has no phone codes'):format(
+        about.name) })
+  end
   if faults[1] then return nil, faults end
   return policy
 end

@@ -73,11 +73,12 @@ class Phone {
     return { statusCode: status, data: body, header: headers };
   }
 
-  /** The phone button: the event of its callback. */
-  async tap() {
-    const { encryptedData, iv } = await this.act("phone");
-    return { type: "getphonenumber",
-      detail: { errMsg: "getPhoneNumber:ok", encryptedData, iv } };
+  /** The phone button: the event of its callback.  Newer base libraries put
+   *  a code beside the data. */
+  async tap(newer = false) {
+    const { encryptedData, iv, code } = await this.act("phone");
+    return { type: "getphonenumber", detail: {
+      errMsg: "getPhoneNumber:ok", encryptedData, iv, ...newer && { code } } };
   }
 
   count(name) {

@@ -24,6 +24,7 @@ before(async () => {
     shop: ["wechat", WECHAT],
     video: ["douyin", DOUYIN],
     brisk: ["wechat", WECHAT, 'refresh = { every = "1s", min = "1s" }'],
+    coded: ["wechat", WECHAT, 'phone = { via = "code" }'],
     qq: ["qq", "1108164955"],
     kuaishou: ["kuaishou", "ks691057985404321"],
   });
@@ -286,6 +287,25 @@ test("what of the popup is sent is said by via", async () => {
     const { lk } = open("shop", phone, { via });
     assert.deepEqual(await lk.phone(event), { countryCode: "86" });
   }
+});
+
+test("where the popup gives a code too, no tap is in vain", async () => {
+  const { phone, lk } = open();
+  await lk.launch();
+  await sandbox.set({ rotate_min: 0 });
+  await phone.act("login");
+  assert.match((await lk.phone(await phone.tap(true))).phoneNumber, /^138/);
+  assert.equal(phone.count("login"), 1);
+});
+
+test("where a policy wants the popup's code, that is what it gets", async () => {
+  const { phone, lk } = open("coded", undefined, { via: "code" });
+  await lk.launch();
+  const event = await phone.tap(true);
+  assert.match((await lk.phone(event)).phoneNumber, /^138/);
+  event.detail.code = event.detail.code.replace(/./g, "0");
+  const e = await fault(lk.phone(event));
+  assert.deepEqual([e.reason, e.again], ["phone_code_invalid", true]);
 });
 
 test("a phone code that is no good takes one more tap", async () => {

@@ -169,6 +169,12 @@ def test_there_is_no_anonymous_login(user):
     assert answer.refusal == (400, "bad_request", "fix")
 
 
+def test_there_is_no_phone_code(user):
+    user.logged_in()
+    answer = user.post("phone", {"phone_code": user.tap()[1]})
+    assert answer.refusal == (400, "bad_request", "fix")
+
+
 def test_operators_see_what_a_driver_is(user, platform):
     about = user.server.admin(f"/admin/apps/{platform}").json["about"]
     assert about["name"] == platform and about["code_life"] >= 300
@@ -283,6 +289,14 @@ def test_a_platform_that_there_is_not_is_told_with_the_nearest_name(server):
     err = fault_of(server, None, "kuaishuo")
     assert 'mine.lua:2: "platform" must be "douyin", "kuaishou", "qq", ' \
         '"wechat" or a driver\'s module, did you mean "kuaishou"?' in err
+
+
+def test_a_policy_cannot_ask_for_what_a_driver_has_not(server):
+    made = server({"mine": server.policy('phone = { via = "code" },', "qq",
+                                         APPIDS["qq"])}, start=False)
+    status, _, err = command(made.folder, "-p", ".", "-c", made.conf.name,
+                             "-t", leaks=False)
+    assert status == 1 and '"phone.via" cannot be "code": qq has no' in err
 
 
 @pytest.mark.parametrize("change, fault", [
