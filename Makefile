@@ -1,7 +1,7 @@
 # Makefile -- `make` builds build/latchkey; the goals are listed at the end.
 
 LIBS   := luajit libmicrohttpd gnutls libuv libcurl openssl lmdb jansson \
-          libpcre2-8 libcares
+          libpcre2-8 libcares hiredis
 WARN   := -Wall -Wextra -Wshadow -Wstrict-prototypes -Wmissing-prototypes \
           -Wconversion -Wformat=2 -Wvla
 HARDEN := -fstack-protector-strong -D_FORTIFY_SOURCE=2

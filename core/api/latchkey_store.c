@@ -6,7 +6,6 @@
 #include "api/latchkey_keyring.h"
 #include "base/clock.h"
 #include "store/store.h"
-#include <assert.h>
 #include <stdlib.h>
 
 enum { WRITES_MAX = 16 };
@@ -62,6 +61,69 @@ static struct store_conn *conn_of(lua_State *L)
     return conn;
 }
 
+/* A read that waits. */
+struct reading {
+    struct store_read read;
+    struct task *task;        /* NULL: it went away */
+    struct store_mark *known; /* kept by ref; NULL: none */
+    int ref;
+    char key[STORE_KEY_MAX];
+};
+
+static void reading_free(struct reading *r)
+{
+    buf_wipe(&r->read.value);
+    free(r);
+}
+
+static void on_read(struct store_read *read)
+{
+    struct reading *r = read->user;
+    struct task *t = r->task;
+    if (!t) {
+        reading_free(r);
+        return;
+    }
+    if (r->known && read->same)
+        *r->known = read->mark;
+    luaL_unref(t->co, LUA_REGISTRYINDEX, r->ref);
+    int n = push_read(t->co, read);
+    reading_free(r);
+    task_resume(t, n);
+}
+
+static void leave_read(struct task *t)
+{
+    struct reading *r = t->op;
+    luaL_unref(t->vm->L, LUA_REGISTRYINDEX, r->ref);
+    r->task = NULL; /* on_read frees it */
+}
+
+static int get_afar(lua_State *L, struct store_conn *conn, struct slice key,
+                    struct store_mark *known)
+{
+    struct task *t = task_check(L);
+    struct reading *r = calloc(1, sizeof *r);
+    if (!r)
+        return vm_fail(L, "store_unavailable");
+    memcpy(r->key, key.data, key.len);
+    r->read.key = SLICE_OF(r->key, key.len);
+    r->read.on_done = on_read;
+    r->read.user = r;
+    r->known = known;
+    if (known)
+        r->read.mark = *known;
+    if (store_get(conn, &r->read) == PENDING) {
+        r->task = t;
+        lua_settop(L, 2);
+        r->ref = luaL_ref(L, LUA_REGISTRYINDEX);
+        return task_wait(t, leave_read, r);
+    }
+    int n = push_read(L, &r->read);
+    reading_free(r);
+    return n;
+}
+
 /* store.get(key, known) -> value (a string, or a key ring), version; `true`
  * where it is still the known version (optional) that it was; nil, "not
  * found" or "store_unavailable".  May wait. */
@@ -72,11 +134,11 @@ static int f_get(lua_State *L)
                   "key of 1 to 400 bytes expected");
     struct store_conn *conn = conn_of(L);
     struct store_mark *known = version_at(L, 2);
+    if (store_waits(conn))
+        return get_afar(L, conn, read.key, known);
     if (known)
         read.mark = *known;
-    enum err e = store_get(conn, &read);
-    assert(e != PENDING); /* an engine on this machine answers at once */
-    (void)e;
+    store_get(conn, &read);
     if (known && read.same)
         *known = read.mark;
     int n = push_read(L, &read);

@@ -6,9 +6,9 @@ enum err latchkey_store(struct scope *s, const struct directive *d,
                         const struct node *n)
 {
     static const struct slice schemes[] = {
-        { "redis://", 8 },
-        { "redis+sentinel://", 17 },
-        { "redis+cluster://", 16 },
+        { "redis://", 8 },           { "rediss://", 9 },
+        { "redis+sentinel://", 17 }, { "rediss+sentinel://", 18 },
+        { "redis+cluster://", 16 },  { "rediss+cluster://", 17 },
     };
     struct slice url = n->args[0], lmdb = SLICE("lmdb:");
     s->conf->store = url;

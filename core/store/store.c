@@ -5,6 +5,7 @@
 #include "crypto/secret.h"
 #include "store/changes.h"
 #include "store/record.h"
+#include "store/redis.h"
 #include "store/writer.h"
 #include <stdatomic.h>
 #include <stdio.h>
@@ -13,6 +14,9 @@
 /* Shared: main holds a reference until store_close, each conn one. */
 struct store {
     atomic_uint refs;
+    atomic_bool closed;
+    char scheme[24];
+    struct redis *redis; /* NULL: what follows serves */
     const struct store_engine *engine;
     void *db;
     struct writer *writer;
@@ -24,6 +28,7 @@ struct store_conn {
     struct store *store;
     struct mailbox mailbox; /* where the writer answers */
     struct sealer *sealer;
+    struct redis_conn *redis; /* NULL: what follows serves */
     void *reader;
     unsigned pending; /* commits with the writer */
     bool closing;
@@ -48,6 +53,8 @@ static void unref(struct store *s)
         writer_free(s->writer);
     if (s->db)
         s->engine->close(s->db);
+    if (s->redis)
+        redis_close(s->redis);
     seal_keys_free(s->keys);
     free(s);
 }
@@ -137,16 +144,17 @@ static enum err seal_all(struct sealer *sealer, struct store_commit *c)
     return OK;
 }
 
-/* err_text() of an answer: what the writer noted on its own thread. */
+/* err_text() of an answer: what the writer noted on its own thread.  Redis's
+ * is there already. */
 static void set_text(struct store *s, enum err result)
 {
     char why[256];
     if (result == ERR_CONFLICT) {
         err_set(result, "the record was changed meanwhile");
-    } else if (result == ERR_STORE) {
+    } else if (result == ERR_STORE && s->writer) {
         writer_error(s->writer, why, sizeof why);
         err_set(result, "%s", why);
-    } else if (result) {
+    } else if (result && result != ERR_STORE) {
         err_set(result, "%s", err_name(result));
     }
 }
@@ -155,29 +163,37 @@ static void on_answer(struct message *message)
 {
     struct store_commit *c = (struct store_commit *)message;
     struct store_conn *conn = c->conn;
-    if (!--conn->pending)
+    if (!conn->redis && !--conn->pending)
         uv_unref((uv_handle_t *)&conn->mailbox.async);
     buf_free(&c->sealed);
     set_text(conn->store, c->result);
     c->on_done(c);
 }
 
+static enum err post(struct store_conn *conn, struct store_commit *c)
+{
+    if (conn->redis)
+        return redis_put(conn->redis, c);
+    if (!writer_post(conn->store->writer, c))
+        return ERR_CLOSED;
+    if (!conn->pending++)
+        uv_ref((uv_handle_t *)&conn->mailbox.async);
+    return PENDING;
+}
+
 enum err store_put(struct store_conn *conn, struct store_commit *c)
 {
     c->sealed = (struct buf){ 0 };
     enum err e = ERR_CLOSED;
-    if (conn->closing || (e = seal_all(conn->sealer, c)))
+    if (conn->closing || conn->store->closed || (e = seal_all(conn->sealer, c)))
         goto fail;
     c->message.run = on_answer;
     c->conn = conn;
     c->reply = &conn->mailbox;
     c->result = PENDING;
-    e = ERR_CLOSED;
-    if (!writer_post(conn->store->writer, c))
-        goto fail;
-    if (!conn->pending++)
-        uv_ref((uv_handle_t *)&conn->mailbox.async);
-    return PENDING;
+    e = post(conn, c);
+    if (e == PENDING)
+        return PENDING;
 
 fail:
     buf_free(&c->sealed);
@@ -226,6 +242,48 @@ static bool mark_stands(const struct changes *changes, struct store_read *read)
     return stands;
 }
 
+/* Without Redis, what was read lately stands a while. */
+static bool is_recent(const struct store_read *read)
+{
+    uint64_t now = (uint64_t)clock_now();
+    const struct store_mark *m = &read->mark;
+    return m->version && now <= (uint64_t)m->count + STORE_GRACE &&
+           (!m->expires || now < m->expires);
+}
+
+static enum err settle_read(struct store_read *read, enum err e,
+                            struct slice record)
+{
+    if (!e) {
+        e = open_value(read->conn, read, record);
+        read->mark.count = (uint32_t)clock_now();
+    } else if (e == ERR_STORE && is_recent(read)) {
+        read->same = true;
+        e = OK;
+    }
+    return read->result = e;
+}
+
+static void on_record(struct store_read *read, enum err e, struct slice record)
+{
+    settle_read(read, e, record);
+    read->on_done(read);
+}
+
+static enum err get_afar(struct store_conn *conn, struct store_read *read)
+{
+    read->conn = conn;
+    read->same = false;
+    read->on_record = on_record;
+    enum err e = redis_get(conn->redis, read);
+    return e == PENDING ? read->result = e : settle_read(read, e, SLICE_NONE);
+}
+
+bool store_waits(const struct store_conn *conn)
+{
+    return conn->redis != NULL;
+}
+
 enum err store_get(struct store_conn *conn, struct store_read *read)
 {
     struct slice record;
@@ -236,6 +294,8 @@ enum err store_get(struct store_conn *conn, struct store_read *read)
         return read->result =
                    err_set(ERR_INVALID, "store: a key has 1 to %d bytes",
                            STORE_KEY_MAX);
+    if (conn->redis)
+        return get_afar(conn, read);
     read->same = mark_stands(&conn->store->changes, read);
     if (read->same)
         return read->result = OK;
@@ -298,7 +358,10 @@ enum err store_attach(struct store *s, uv_loop_t *loop, struct store_conn **out)
     if (!conn || !(conn->sealer = sealer_new(s->keys)))
         goto fail;
     conn->store = s;
-    e = s->engine->reader_open(s->db, &conn->reader);
+    if (s->redis)
+        e = redis_attach(s->redis, loop, &conn->redis);
+    else
+        e = s->engine->reader_open(s->db, &conn->reader);
     if (e)
         goto fail;
     e = mailbox_init(&conn->mailbox, loop);
@@ -312,6 +375,8 @@ enum err store_attach(struct store *s, uv_loop_t *loop, struct store_conn **out)
 fail:
     if (conn && conn->reader)
         s->engine->reader_close(conn->reader);
+    if (conn && conn->redis)
+        redis_conn_free(conn->redis);
     if (conn)
         sealer_free(conn->sealer);
     free(conn);
@@ -329,50 +394,67 @@ void store_detach(struct store_conn *conn)
     if (!conn)
         return;
     conn->closing = true;
-    writer_flush(conn->store->writer);
+    if (conn->redis) {
+        redis_conn_free(conn->redis);
+    } else {
+        writer_flush(conn->store->writer);
+        conn->store->engine->reader_close(conn->reader);
+    }
     mailbox_close(&conn->mailbox, on_closed);
-    conn->store->engine->reader_close(conn->reader);
     sealer_free(conn->sealer);
     unref(conn->store);
+}
+
+static enum err open_here(struct store *s, const char *url)
+{
+    struct slice scheme = slice_str(s->scheme);
+    s->engine = engine_of(scheme);
+    if (!s->engine || strlen(url) == scheme.len)
+        return err_set(ERR_CONFIG,
+                       "unknown store \"%s\": lmdb:DIR, redis://... or "
+                       "memory: expected",
+                       s->scheme); /* never the URL: passwords */
+    enum err e = s->engine->open(&s->db, url + scheme.len + 1);
+    return e ? e : writer_start(&s->writer, s->engine, s->db, &s->changes);
 }
 
 enum err store_open(struct store **out, const char *url, struct seal_keys *keys)
 {
     struct slice text = slice_str(url);
     struct slice scheme = { text.data, slice_find(text, ':') };
-    const struct store_engine *engine = engine_of(scheme);
-    if (!engine || scheme.len == text.len) /* never the URL: passwords */
-        return err_set(ERR_CONFIG,
-                       "unknown store \"%.*s\": lmdb:DIR or memory: expected",
-                       SLICE_FMT(scheme));
     struct store *s = calloc(1, sizeof *s);
     if (!s)
         return err_set(ERR_NOMEM, "no memory");
     s->refs = 1;
-    s->engine = engine;
     s->keys = seal_keys_ref(keys);
-    enum err e = engine->open(&s->db, url + scheme.len + 1);
-    if (!e)
-        e = writer_start(&s->writer, engine, s->db, &s->changes);
-    if (e) {
+    snprintf(s->scheme, sizeof s->scheme, "%.*s", SLICE_FMT(scheme));
+    enum err e = slice_starts(scheme, SLICE("redis"))
+                     ? redis_open(&s->redis, url)
+                     : open_here(s, url);
+    if (e)
         unref(s);
-        return e;
-    }
-    *out = s;
-    return OK;
+    else
+        *out = s;
+    return e;
 }
 
 void store_close(struct store *s)
 {
     if (!s)
         return;
-    writer_stop(s->writer);
+    s->closed = true;
+    if (s->writer)
+        writer_stop(s->writer);
     unref(s);
 }
 
 void store_stat(struct store *s, struct store_stat *out)
 {
-    writer_stat(s->writer, out);
-    snprintf(out->engine, sizeof out->engine, "%s", s->engine->scheme);
-    s->engine->stat(s->db, out);
+    if (s->redis) {
+        redis_stat(s->redis, out);
+    } else {
+        writer_stat(s->writer, out);
+        s->engine->stat(s->db, out);
+    }
+    memcpy(out->engine, s->scheme, sizeof out->engine);
 }

@@ -1,18 +1,20 @@
-/* store.h -- records on disk: key -> value with a version and an expiry.
+/* store.h -- lasting records: key -> value with a version and an expiry.
  *
  * One struct store for the process, one struct store_conn for each thread
  * that uses it.  Values are sealed on the caller's thread before they leave
  * it; keys are stored as they are, so secret ones are hashed by the caller.
- * Writes are grouped and answered after their commit is on disk.  The shape
- * is asynchronous throughout, so that an engine across a network fits too. */
+ * Writes are answered after their commit is on disk, or has been taken by
+ * Redis (redis.h). */
 #pragma once
 #include "base/buf.h"
 #include "base/mailbox.h"
+#include "store/redis_trip.h"
 #include <stdint.h>
 
 enum {
     STORE_KEY_MAX = 400,
     STORE_VALUE_MAX = 1024 * 1024,
+    STORE_GRACE = 60, /* seconds that a mark stands without Redis */
 };
 
 struct seal_keys;
@@ -23,7 +25,7 @@ struct store_conn;
 struct store_mark {
     uint64_t version;       /* never 0 where something was read */
     uint64_t expires;       /* unix seconds, 0: never */
-    uint32_t bucket, count; /* changes.h */
+    uint32_t bucket, count; /* changes.h; over a network: read when */
 };
 
 struct store_read {
@@ -36,6 +38,9 @@ struct store_read {
     enum err result;
     void (*on_done)(struct store_read *read); /* only after PENDING */
     void *user;
+    struct store_conn *conn; /* the store's own, and what follows */
+    struct redis_trip trip;
+    void (*on_record)(struct store_read *read, enum err e, struct slice record);
 };
 
 struct store_write {
@@ -45,7 +50,9 @@ struct store_write {
     bool check;          /* write only if the version there is still expect */
     uint64_t expect;     /* 0: no such record, or an expired one */
     uint64_t version;    /* given by store_put: the new record's, random */
-    struct slice record; /* the store's own */
+    struct slice record; /* the store's own, and what follows */
+    uint16_t slot;
+    bool sent;
 };
 
 /* All of its writes, or none.  Keys within one commit differ, and all checks
@@ -60,6 +67,10 @@ struct store_commit {
     struct store_conn *conn;
     struct mailbox *reply;
     struct buf sealed;
+    struct redis_trip trip;
+    bool checking;
+    uint64_t began;
+    void (*on_settled)(struct store_commit *commit, enum err e);
 };
 
 /* Keys that begin with prefix, in order. */
@@ -73,7 +84,7 @@ struct store_scan {
 };
 
 struct store_stat {
-    char engine[16];  /* "lmdb", "memory"; never the rest of the URL */
+    char engine[24];  /* "lmdb", "redis"; never the rest of the URL */
     uint64_t records; /* expired ones count until they are swept */
     uint64_t bytes;   /* used on disk, or of memory */
     uint64_t commits; /* commits answered with OK */
@@ -85,7 +96,8 @@ struct store_stat {
     char error[256];   /* why the last one failed; "" where none did */
 };
 
-/* Opens "lmdb:DIR" (DIR is made where it is absent, mode 0700) or "memory:".
+/* Opens "lmdb:DIR" (DIR is made where it is absent, mode 0700), "memory:" or
+ * a URL of redis_url.h; a Redis that is merely away is a line in the log.
  * Takes a reference of keys.  Starts a thread, so a daemon forks before it.
  * Errors have one line of text fit for an operator: ERR_CONFIG for the URL,
  * ERR_STORE for the rest, ERR_NOMEM. */
@@ -102,15 +114,20 @@ void store_close(struct store *store);
 enum err store_attach(struct store *store, uv_loop_t *loop,
                       struct store_conn **out);
 
-/* On the conn's thread: waits until what is pending is on disk (milliseconds)
- * and calls its on_done, then lets go.  The loop must run once more, so that
- * the handle can close.  NULL is fine. */
+/* Whether store_get may be PENDING. */
+bool store_waits(const struct store_conn *conn);
+
+/* On the conn's thread: waits until what is pending is on disk (milliseconds;
+ * for Redis a second at most) and calls its on_done, then lets go.  The loop
+ * must run once more, so that the handle can close.  NULL is fine. */
 void store_detach(struct store_conn *conn);
 
 /* On the conn's thread.  OK, ERR_NOT_FOUND (also: has expired), ERR_STORE
  * (cannot be read, or does not unseal), ERR_INVALID (the key's length),
- * ERR_NOMEM or ERR_CLOSED at once, or PENDING: then one of these comes as
- * read->result with on_done.  read->result is set in either case. */
+ * ERR_NOMEM or ERR_CLOSED at once, or PENDING (store_waits): then one of these
+ * comes as read->result with on_done, and read stays where it is until then.
+ * read->result is set in either case.  While Redis is away, what mark says is
+ * the same for STORE_GRACE seconds after it was last read. */
 enum err store_get(struct store_conn *conn, struct store_read *read);
 
 /* On the conn's thread.  OK, or ERR_STORE, ERR_INVALID (lengths), ERR_NOMEM,

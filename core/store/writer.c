@@ -2,8 +2,8 @@
 #include "store/writer.h"
 #include "base/clock.h"
 #include "base/log.h"
-#include "base/metrics.h"
 #include "store/changes.h"
+#include "store/measure.h"
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -113,19 +113,6 @@ static void transact(struct writer *w, struct message *batch)
         ((struct store_commit *)m)->result = e;
 }
 
-static void make_metrics(struct writer *w)
-{
-    static const double seconds[] = { .0001, .0005, .001, .005, .01,
-                                      .05,   .1,    .5,   1,    5 };
-    static const double sizes[] = { 1, 2, 4, 8, 16, 32, 64, 128, 256, 512 };
-    w->seconds = metrics_histogram("latchkey_store_commit_seconds",
-                                   "How long a transaction took.", NULL,
-                                   seconds, sizeof seconds / sizeof *seconds);
-    w->sizes = metrics_histogram("latchkey_store_batch_size",
-                                 "Commits that shared a transaction.", NULL,
-                                 sizes, sizeof sizes / sizeof *sizes);
-}
-
 static void count(struct writer *w, const struct message *batch, unsigned n,
                   uint64_t usec)
 {
@@ -209,7 +196,8 @@ enum err writer_start(struct writer **out, const struct store_engine *engine,
     w->engine = engine;
     w->db = db;
     w->changes = changes;
-    make_metrics(w);
+    w->seconds = measure_seconds();
+    w->sizes = measure_sizes();
     w->last = &w->first;
     w->swept_at = clock_ticks();
     pthread_condattr_t monotonic;

@@ -16,7 +16,7 @@ error_log {log};
 http {{
     lua_package_path "{root}/lua/?.lua;{root}/lua/?/init.lua;;";
     lua_shared_dict limits 16m;
-    latchkey_store lmdb:var/store;
+    latchkey_store {store};
     latchkey_apps apps;
     {http}
     server {{
@@ -79,8 +79,9 @@ def restored(request):
 class Makers:
     """Makes servers and stops them at the end, last first."""
 
-    def __init__(self, sandbox, folders):
+    def __init__(self, sandbox, folders, store="lmdb:var/store"):
         self.sandbox, self.folders, self.made = sandbox, folders, []
+        self.store = store
 
     def policy(self, fields="", platform="wechat", appid=None):
         """A policy's text: no limits, and these fields in Lua."""
@@ -96,11 +97,11 @@ class Makers:
 
     def __call__(self, apps=None, start=True, **blocks):
         """A server with the demo apps and these (name=text; None leaves one
-        out); blocks are text for log, main, http and server."""
+        out); blocks are text for log, main, store, http and server."""
         folder = self.folders.mktemp("server")
         port, admin_port = free_port(), free_port()
         blocks = {"log": "stderr debug", "main": "", "http": "", "server": "",
-                  **blocks}
+                  "store": self.store, **blocks}
         conf = CONF.format(root=ROOT, port=port, admin_port=admin_port,
                            **blocks)
         server = Server(folder, conf, port, admin_port)
@@ -124,17 +125,23 @@ class Makers:
 
 
 @pytest.fixture(scope="module")
-def servers(sandbox, tmp_path_factory):
+def store():
+    """The URL of the servers' store; a file may have another."""
+    return "lmdb:var/store"
+
+
+@pytest.fixture(scope="module")
+def servers(sandbox, tmp_path_factory, store):
     """Makes servers for all tests of a file."""
-    makers = Makers(sandbox, tmp_path_factory)
+    makers = Makers(sandbox, tmp_path_factory, store)
     yield makers
     makers.stop()
 
 
 @pytest.fixture
-def server(sandbox, tmp_path_factory):
+def server(sandbox, tmp_path_factory, store):
     """Makes servers for one test: server(apps={…}, http="…") -> Server."""
-    makers = Makers(sandbox, tmp_path_factory)
+    makers = Makers(sandbox, tmp_path_factory, store)
     yield makers
     makers.stop()
 

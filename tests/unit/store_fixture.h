@@ -23,7 +23,8 @@ static inline void fixture_open(struct fixture *f)
     assert_int_equal(store_attach(f->store, &f->loop, &f->conn), OK);
 }
 
-/* What follows the engine's name in the URL is the fixture's. */
+/* What follows the engine's name in the URL is the fixture's, except for
+ * Redis: there engine is the URL. */
 static inline void fixture_init(struct fixture *f, const char *engine)
 {
     snprintf(f->dir, sizeof f->dir, "/tmp/test-store-XXXXXX");
@@ -31,6 +32,8 @@ static inline void fixture_init(struct fixture *f, const char *engine)
     snprintf(f->master, sizeof f->master, "file:%s/master.key", f->dir);
     if (!strcmp(engine, "memory"))
         snprintf(f->url, sizeof f->url, "memory:");
+    else if (strchr(engine, ':'))
+        snprintf(f->url, sizeof f->url, "%s", engine);
     else
         snprintf(f->url, sizeof f->url, "%s:%s/store", engine, f->dir);
     fixture_open(f);
@@ -95,12 +98,46 @@ static inline enum err fixture_put(struct fixture *f, const char *key,
     return fixture_commit(f, &w, 1);
 }
 
+static inline void fixture_spun(uv_timer_t *timer)
+{
+    uv_close((uv_handle_t *)timer, NULL);
+}
+
+/* Lets the loop turn for so many milliseconds. */
+static inline void fixture_spin(struct fixture *f, unsigned msec)
+{
+    uv_timer_t timer;
+    uv_timer_init(&f->loop, &timer);
+    uv_timer_start(&timer, fixture_spun, msec, 0);
+    uv_run(&f->loop, UV_RUN_DEFAULT);
+}
+
+static inline void fixture_read(struct store_read *read)
+{
+    *(bool *)read->user = true;
+}
+
+/* Gets, and runs the loop until the answer where it does not come at once. */
+static inline enum err fixture_get(struct fixture *f, struct store_read *read)
+{
+    bool done = false;
+    read->on_done = fixture_read;
+    read->user = &done;
+    enum err e = store_get(f->conn, read);
+    if (e != PENDING)
+        return e;
+    assert_true(store_waits(f->conn));
+    uv_run(&f->loop, UV_RUN_DEFAULT);
+    assert_true(done);
+    return read->result;
+}
+
 /* Is this what lies under key?  value NULL: nothing does. */
 static inline bool fixture_holds(struct fixture *f, const char *key,
                                  const char *value)
 {
     struct store_read r = { .key = slice_str(key) };
-    enum err e = store_get(f->conn, &r);
+    enum err e = fixture_get(f, &r);
     bool same = value ? !e && slice_eq(buf_slice(&r.value), slice_str(value))
                       : e == ERR_NOT_FOUND;
     buf_wipe(&r.value);
@@ -110,7 +147,7 @@ static inline bool fixture_holds(struct fixture *f, const char *key,
 static inline uint64_t fixture_version(struct fixture *f, const char *key)
 {
     struct store_read r = { .key = slice_str(key) };
-    assert_int_equal(store_get(f->conn, &r), OK);
+    assert_int_equal(fixture_get(f, &r), OK);
     buf_wipe(&r.value);
     return r.mark.version;
 }

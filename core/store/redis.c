@@ -1,0 +1,246 @@
+/* redis.c -- records in Redis: the process's side, and reading. */
+#include "store/redis.h"
+#include "base/log.h"
+#include "base/metrics.h"
+#include "base/text.h"
+#include "crypto/digest.h"
+#include "crypto/secret.h"
+#include "store/measure.h"
+#include "store/redis_commit.h"
+#include <hiredis/hiredis.h>
+#include <pthread.h>
+#include <stdatomic.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+enum { TICK_MSEC = 10, START_MSEC = 3000 };
+
+struct redis {
+    struct redis_conn_settings settings;
+    char digest[2 * DIGEST_SHA1 + 1];
+    struct metric *seconds;
+    atomic_uint_least64_t records, commits, conflicts, failures, usec;
+    pthread_mutex_t lock; /* of what follows */
+    bool away;            /* as the log knows */
+    char error[256];
+};
+
+/* ---- what happens to connections ------------------------------------------
+ */
+
+static void note_error(struct redis *r)
+{
+    atomic_fetch_add(&r->failures, 1);
+    pthread_mutex_lock(&r->lock);
+    snprintf(r->error, sizeof r->error, "%s", err_text());
+    pthread_mutex_unlock(&r->lock);
+}
+
+/* True where the threads' common knowledge has changed. */
+static bool set_away(struct redis *r, bool away)
+{
+    pthread_mutex_lock(&r->lock);
+    bool changed = r->away != away;
+    r->away = away;
+    pthread_mutex_unlock(&r->lock);
+    return changed;
+}
+
+static void on_failure(void *user)
+{
+    note_error(user);
+    if (set_away(user, true))
+        log_write(LOG_ERR, "store: %s; trying again", err_text());
+}
+
+static void on_ready(void *user)
+{
+    if (set_away(user, false))
+        log_write(LOG_NOTICE, "store: redis answers again");
+}
+
+static void on_records(void *user, uint64_t n)
+{
+    struct redis *r = user;
+    atomic_store(&r->records, n);
+}
+
+/* ---- reading --------------------------------------------------------------
+ */
+
+static struct store_read *read_of(struct redis_trip *trip)
+{
+    return (struct store_read *)((char *)trip -
+                                 offsetof(struct store_read, trip));
+}
+
+static bool send_get(struct redis_trip *trip, struct redis_link *link)
+{
+    struct buf name = { 0 };
+    redis_conn_key(trip->conn, read_of(trip)->key, &name);
+    struct slice words[] = { SLICE("GET"), buf_slice(&name) };
+    bool sent = buf_ok(&name) && redis_link_call(link, &trip->call, words, 2);
+    buf_free(&name);
+    return sent;
+}
+
+static void on_answer(struct redis_trip *trip, struct redisReply *reply)
+{
+    struct store_read *read = read_of(trip);
+    if (reply && reply->type == REDIS_REPLY_STRING)
+        read->on_record(read, OK, SLICE_OF(reply->str, reply->len));
+    else if (reply && reply->type == REDIS_REPLY_NIL)
+        read->on_record(read, ERR_NOT_FOUND, SLICE_NONE);
+    else
+        read->on_record(read, ERR_STORE, SLICE_NONE);
+}
+
+enum err redis_get(struct redis_conn *conn, struct store_read *read)
+{
+    struct buf name = { 0 };
+    read->trip =
+        (struct redis_trip){ .send = send_get, .on_answer = on_answer };
+    read->trip.slot = redis_conn_key(conn, read->key, &name);
+    buf_free(&name);
+    return redis_conn_send(conn, &read->trip);
+}
+
+/* ---- writing --------------------------------------------------------------
+ */
+
+static void on_settled(struct store_commit *c, enum err e)
+{
+    struct redis *r = redis_conn_user(c->trip.conn);
+    uint64_t usec = (uv_hrtime() - c->began) / 1000;
+    if (e == OK)
+        atomic_fetch_add(&r->commits, 1);
+    else if (e == ERR_CONFLICT)
+        atomic_fetch_add(&r->conflicts, 1);
+    else
+        note_error(r);
+    atomic_fetch_add(&r->usec, usec);
+    metric_observe(r->seconds, NULL, (double)usec / 1e6);
+    c->result = e;
+    c->message.run(&c->message);
+}
+
+enum err redis_put(struct redis_conn *conn, struct store_commit *c)
+{
+    c->began = uv_hrtime();
+    return redis_commit_start(conn, c, on_settled);
+}
+
+/* ---- opening and closing --------------------------------------------------
+ */
+
+static void on_first_failure(void *user)
+{
+    note_error(user);
+}
+
+static void on_tick(uv_timer_t *timer)
+{
+    (void)timer; /* the loop turns */
+}
+
+/* One connection, made and left again; r->error says why not. */
+static enum err try_once(struct redis *r)
+{
+    struct redis_conn_settings settings = r->settings;
+    struct redis_conn *conn;
+    uv_loop_t loop;
+    uv_timer_t tick;
+    settings.on_failure = on_first_failure;
+    uv_loop_init(&loop);
+    uv_timer_init(&loop, &tick);
+    uv_timer_start(&tick, on_tick, TICK_MSEC, TICK_MSEC);
+    enum err e = redis_conn_new(&conn, &loop, &settings);
+    for (int i = 0; conn && i < START_MSEC / TICK_MSEC; i++) {
+        e = redis_conn_state(conn);
+        if (e != PENDING)
+            break;
+        uv_run(&loop, UV_RUN_ONCE);
+    }
+    if (conn)
+        redis_conn_free(conn);
+    uv_close((uv_handle_t *)&tick, NULL);
+    uv_run(&loop, UV_RUN_DEFAULT);
+    uv_loop_close(&loop);
+    return e;
+}
+
+static enum err check(struct redis *r)
+{
+    enum err e = try_once(r);
+    if (e == ERR_REFUSED)
+        return err_set(ERR_STORE, "store: %s", r->error);
+    r->away = e != OK;
+    if (r->away)
+        log_write(LOG_WARN, "store: %s; starting without it, trying again",
+                  *r->error ? r->error : "redis is away");
+    r->error[0] = '\0';
+    atomic_store(&r->failures, 0);
+    return OK;
+}
+
+static void make_digest(struct redis *r)
+{
+    uint8_t sum[DIGEST_SHA1];
+    struct buf hex = { 0 };
+    digest_sha1(slice_str(redis_commit_script), sum);
+    text_hex(&hex, SLICE_OF(sum, sizeof sum));
+    snprintf(r->digest, sizeof r->digest, "%.*s", SLICE_FMT(buf_slice(&hex)));
+    buf_free(&hex);
+}
+
+enum err redis_open(struct redis **out, const char *url)
+{
+    struct redis *r = calloc(1, sizeof *r);
+    if (!r)
+        return err_set(ERR_NOMEM, "no memory");
+    pthread_mutex_init(&r->lock, NULL);
+    make_digest(r);
+    r->seconds = measure_seconds();
+    r->settings = (struct redis_conn_settings){ .script = redis_commit_script,
+                                                .digest = r->digest,
+                                                .on_failure = on_failure,
+                                                .on_ready = on_ready,
+                                                .on_records = on_records,
+                                                .user = r };
+    enum err e = redis_url_parse(&r->settings.url, url);
+    if (!e && r->settings.url.tls && !(r->settings.tls = redis_io_tls()))
+        e = err_set(ERR_STORE, "store: no TLS");
+    if (!e)
+        e = check(r);
+    if (e)
+        redis_close(r);
+    else
+        *out = r;
+    return e;
+}
+
+void redis_close(struct redis *r)
+{
+    SSL_CTX_free(r->settings.tls);
+    pthread_mutex_destroy(&r->lock);
+    secret_wipe(&r->settings.url, sizeof r->settings.url);
+    free(r);
+}
+
+enum err redis_attach(struct redis *r, uv_loop_t *loop, struct redis_conn **out)
+{
+    return redis_conn_new(out, loop, &r->settings);
+}
+
+void redis_stat(struct redis *r, struct store_stat *out)
+{
+    *out = (struct store_stat){ .records = r->records,
+                                .commits = r->commits,
+                                .conflicts = r->conflicts,
+                                .batches = r->commits,
+                                .failures = r->failures,
+                                .usec = r->usec };
+    pthread_mutex_lock(&r->lock);
+    memcpy(out->error, r->error, sizeof out->error);
+    pthread_mutex_unlock(&r->lock);
+}

@@ -1,0 +1,70 @@
+"""Redis servers of the tests' own, on loopback."""
+
+import pathlib
+import shutil
+import signal
+import socket
+import subprocess
+
+from harness import DEADLINE, free_port, until
+
+
+class Redis:
+    """One redis-server in a folder; options as on its command line."""
+
+    def __init__(self, folder, *options, port=None, mode=None):
+        self.folder = pathlib.Path(folder)
+        self.folder.mkdir(parents=True, exist_ok=True)
+        self.port, self.options, self.mode = port or free_port(), options, mode
+        self.process = None
+
+    @property
+    def url(self):
+        return f"redis://127.0.0.1:{self.port}/0"
+
+    def start(self):
+        binary = shutil.which("redis-server")
+        assert binary, "tests/packages test installs redis-server"
+        command = [binary]
+        if self.mode == "sentinel":  # which wants a file of its own
+            conf = self.folder / "sentinel.conf"
+            if not conf.exists():
+                conf.write_text("")
+            command += [str(conf), "--sentinel"]
+        command += ["--port", str(self.port), "--bind", "127.0.0.1",
+                    "--dir", str(self.folder)]
+        if self.mode != "sentinel":
+            command += ["--save", ""]
+        with open(self.folder / "log", "ab") as log:
+            self.process = subprocess.Popen([*command, *self.options],
+                                            stdout=log, stderr=log)
+        until(self.answers, "a start of Redis")
+        return self
+
+    def answers(self):
+        return self.say("PING", wait=0.5) in ("+PONG", "-NOAUTH "
+                                              "Authentication required.")
+
+    def say(self, *words, wait=DEADLINE):
+        """Sends a command and returns the first line of its answer."""
+        text = f"*{len(words)}\r\n" + "".join(
+            f"${len(str(word))}\r\n{word}\r\n" for word in words)
+        try:
+            with socket.create_connection(("127.0.0.1", self.port),
+                                          wait) as line:
+                line.sendall(text.encode())
+                return line.makefile().readline().strip()
+        except OSError:
+            return None
+
+    def freeze(self):
+        self.process.send_signal(signal.SIGSTOP)
+
+    def thaw(self):
+        self.process.send_signal(signal.SIGCONT)
+
+    def kill(self):
+        if self.process:
+            self.process.kill()
+            self.process.wait(DEADLINE)
+        self.process = None

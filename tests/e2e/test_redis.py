@@ -1,0 +1,16 @@
+"""Over Redis everything is as over LMDB: the main tests once more."""
+
+import pytest
+
+from stores import Redis
+# pylint: disable=wildcard-import,unused-wildcard-import
+from test_login import *  # noqa: F403
+from test_rotation import *  # noqa: F403
+from test_rotation import fixture_rotating  # noqa: F401
+
+
+@pytest.fixture(scope="module")
+def store(tmp_path_factory):
+    redis = Redis(tmp_path_factory.mktemp("redis")).start()
+    yield redis.url
+    redis.kill()
