@@ -228,6 +228,15 @@ static void stop_workers(struct server *s, bool graceful)
         worker_stop(s->workers[i], graceful);
 }
 
+/* What may be logged of the store's URL: a password may be in it. */
+static struct slice shown_store(const struct conf *conf)
+{
+    struct slice url = conf->store;
+    if (slice_starts(url, SLICE("redis")))
+        url.len = slice_find(url, ':');
+    return url;
+}
+
 static void now_serving(struct server *s)
 {
     const struct conf *conf = s->current->conf;
@@ -241,8 +250,9 @@ static void now_serving(struct server *s)
         return;
     }
     tell(s, NULL);
-    log_write(LOG_NOTICE, "latchkey/" VERSION " serves: %u worker%s, store %s",
-              s->started, s->started == 1 ? "" : "s", conf->store.data);
+    log_write(
+        LOG_NOTICE, "latchkey/" VERSION " serves: %u worker%s, store %.*s",
+        s->started, s->started == 1 ? "" : "s", SLICE_FMT(shown_store(conf)));
     setup_ready(s->ready, 0);
     s->ready = -1;
 }

@@ -346,6 +346,13 @@ static int f_commit(lua_State *L)
     return push_result(L, e);
 }
 
+/* store.shared() -> whether other nodes may write to it too. */
+static int f_shared(lua_State *L)
+{
+    lua_pushboolean(L, store_waits(conn_of(L)));
+    return 1;
+}
+
 /* store.stat() -> {engine, records, bytes, commits, batches, failures, error}
  */
 static int f_stat(lua_State *L)
@@ -375,8 +382,9 @@ static int f_stat(lua_State *L)
 void latchkey_store_open(struct vm *vm, lua_State *L)
 {
     static const luaL_Reg funcs[] = {
-        { "get", f_get },       { "keys", f_keys }, { "count", f_count },
-        { "commit", f_commit }, { "stat", f_stat }, { NULL, NULL }
+        { "get", f_get },       { "keys", f_keys },     { "count", f_count },
+        { "commit", f_commit }, { "shared", f_shared }, { "stat", f_stat },
+        { NULL, NULL }
     };
     (void)L;
     luaL_newmetatable(vm->L, VERSION_CLASS);

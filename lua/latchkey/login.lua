@@ -12,6 +12,7 @@ local exchange = require "latchkey.exchange"
 local flight = require "latchkey.flight"
 local hook = require "latchkey.hook"
 local identity = require "latchkey.identity"
+local lease = require "latchkey.lease"
 local limit = require "latchkey.limit"
 local metrics = require "latchkey.metrics"
 local person = require "latchkey.person"
@@ -96,6 +97,7 @@ local function note_answer(policy, found, answer, now)
   ring:trim(policy.key.keep, policy.key.window, now)
 end
 
+-- The write that keeps it, and the one that gives the code's lease back.
 local function keep_outcome(policy, args, outcome, now)
   local life = math.max(policy.code.replay,
     platform[policy.platform].code_life)
@@ -103,7 +105,7 @@ local function keep_outcome(policy, args, outcome, now)
     key = code_key(policy, args),
     value = cjson.encode(outcome),
     expires = now + life,
-  }
+  }, args.fence
 end
 
 local function openid_of(answer)
@@ -149,8 +151,9 @@ local function settle(policy, args, request, answer)
     }
     user.seen = true
     writes[#writes + 1] = session.write(key, record)
-    writes[#writes + 1] = keep_outcome(policy, args, outcome, now)
-    identity.note_code(user, writes[#writes], now)
+    local kept, fence = keep_outcome(policy, args, outcome, now)
+    writes[#writes + 1], writes[#writes + 2] = kept, fence
+    identity.note_code(user, kept, now)
     return writes
   end
   local ok, reason = identity.update(policy.name, openid_of(answer), now, change)
@@ -171,6 +174,8 @@ local function keep_failure(policy, args, outcome)
     local now = ngx.time()
     store.commit { keep_outcome(policy, args,
       { reason = reason, msg = outcome.msg, at = now }, now) }
+  elseif args.fence then
+    lease.free(args.fence)
   end
 end
 
@@ -212,6 +217,19 @@ local function run(policy, args, request)
   local ok, outcome = xpcall(trade, debug.traceback, policy, args, request)
   work:done()
   return ok and outcome or error(outcome, 0)
+end
+
+-- As run, where other nodes have the same store: one of them runs.
+local function run_once(policy, args, request)
+  if not store.shared() then return run(policy, args, request) end
+  local key = code_key(policy, args)
+  local text = lease.once(key:sub(#"code/" + 1), 2 * policy.timeout + 2,
+    function() return (store.get(key)) end,
+    function(fence)
+      args.fence = fence
+      return run(policy, args, request)
+    end)
+  return text or cjson.encode { reason = "store_unavailable" }
 end
 
 -- ---- whoever asks -----------------------------------------------------------
@@ -257,7 +275,7 @@ function login.exchange(policy, args, request)
   local text, why = flight.once("login\0" .. code_key(policy, args),
     function()
       leads = true
-      return run(policy, args, request)
+      return run_once(policy, args, request)
     end)
   if not leads then replays:add(1, policy.name, "joined") end
   outcome = text and cjson.decode(text)

@@ -4,6 +4,7 @@ import pathlib
 import shutil
 import signal
 import socket
+import ssl
 import subprocess
 
 from harness import DEADLINE, free_port, until
@@ -12,10 +13,15 @@ from harness import DEADLINE, free_port, until
 class Redis:
     """One redis-server in a folder; options as on its command line."""
 
-    def __init__(self, folder, *options, port=None, mode=None):
+    def __init__(self, folder, *options, mode=None, tls=False):
         self.folder = pathlib.Path(folder)
         self.folder.mkdir(parents=True, exist_ok=True)
-        self.port, self.options, self.mode = port or free_port(), options, mode
+        self.port, self.options, self.mode = free_port(), options, mode
+        self.context = None
+        if tls:
+            self.context = ssl.create_default_context()
+            self.context.check_hostname = False
+            self.context.verify_mode = ssl.CERT_NONE
         self.process = None
 
     @property
@@ -31,13 +37,15 @@ class Redis:
             if not conf.exists():
                 conf.write_text("")
             command += [str(conf), "--sentinel"]
-        command += ["--port", str(self.port), "--bind", "127.0.0.1",
-                    "--dir", str(self.folder)]
+        port = "--tls-port" if self.context else "--port"
+        command += ["--bind", "127.0.0.1", "--dir", str(self.folder),
+                    *(["--port", "0"] if self.context else []),
+                    port, str(self.port)]
         if self.mode != "sentinel":
             command += ["--save", ""]
         with open(self.folder / "log", "ab") as log:
-            self.process = subprocess.Popen([*command, *self.options],
-                                            stdout=log, stderr=log)
+            self.process = subprocess.Popen(
+                [*command, *map(str, self.options)], stdout=log, stderr=log)
         until(self.answers, "a start of Redis")
         return self
 
@@ -52,6 +60,8 @@ class Redis:
         try:
             with socket.create_connection(("127.0.0.1", self.port),
                                           wait) as line:
+                if self.context:
+                    line = self.context.wrap_socket(line)
                 line.sendall(text.encode())
                 return line.makefile().readline().strip()
         except OSError:
