@@ -212,3 +212,18 @@ def test_a_script_that_redis_forgot_is_sent_again(phone, cluster, redis):
     assert phone(node, app="shop").login().status == 200
     assert redis.say("SCRIPT", "FLUSH") == "+OK"
     assert phone(node, app="shop").login().status == 200
+
+
+def test_nothing_secret_is_in_redis_in_the_clear(phone, cluster, redis):
+    node, = cluster(1)
+    user = phone(node, app="shop")
+    code = user.code()
+    user.login(code)
+    sealed, _ = user.tap()
+    assert user.post("phone", sealed).status == 200
+    content = b"".join(path.read_bytes() for path in redis.folder.rglob("*")
+                       if path.is_file())
+    assert b"latchkey:session/" in content
+    secrets = [*node.secrets, user.token.removeprefix("lk_")]
+    assert len(secrets) > 3 and code in secrets
+    assert not [text for text in secrets if text.encode() in content]

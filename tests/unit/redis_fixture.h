@@ -53,7 +53,7 @@ static inline bool redis_server_say(unsigned port, const char *line, char *out,
     return got > 0;
 }
 
-/* Begins it on its port, with one option more where option is given. */
+/* Begins it on its port, with further options, where option is not NULL. */
 static inline void redis_server_run(struct redis_server *s, const char *option)
 {
     char port[8], answer[64];
@@ -61,13 +61,16 @@ static inline void redis_server_run(struct redis_server *s, const char *option)
     s->pid = fork();
     assert_true(s->pid >= 0);
     if (!s->pid) {
-        const char *name = option ? option : "--loglevel",
-                   *value = option ? strchr(option, ' ') + 1 : "warning";
-        char word[64];
-        snprintf(word, sizeof word, "%.*s", (int)strcspn(name, " "), name);
-        execlp("redis-server", "redis-server", "--port", port, "--bind",
-               "127.0.0.1", "--dir", s->dir, "--save", "", "--databases", "128",
-               "--logfile", "/dev/null", word, value, (char *)NULL);
+        char *words[32] = { "redis-server", "--port",       port,
+                            "--bind",       "127.0.0.1",    "--dir",
+                            s->dir,         "--save",       "",
+                            "--logfile",    "/dev/null",    "--databases",
+                            "128",          "--appendonly", "no" };
+        char *more = strdup(option ? option : "");
+        unsigned n = 15;
+        for (char *w = strtok(more, " "); w && n < 31; w = strtok(NULL, " "))
+            words[n++] = w;
+        execvp("redis-server", words);
         _exit(127);
     }
     for (int i = 0; i < 1000; i++) {
