@@ -1,5 +1,6 @@
 """Redis servers of the tests' own, on loopback."""
 
+import contextlib
 import pathlib
 import shutil
 import signal
@@ -55,17 +56,31 @@ class Redis:
 
     def say(self, *words, wait=DEADLINE):
         """Sends a command and returns the first line of its answer."""
+        return next(iter(self.ask(*words, wait=wait)), None)
+
+    def ask(self, *words, wait=DEADLINE):
+        """The same, and all lines of the answer; none without one."""
         text = f"*{len(words)}\r\n" + "".join(
             f"${len(str(word))}\r\n{word}\r\n" for word in words)
-        try:
+        lines = []
+        with contextlib.suppress(OSError):
             with socket.create_connection(("127.0.0.1", self.port),
                                           wait) as line:
                 if self.context:
                     line = self.context.wrap_socket(line)
                 line.sendall(text.encode())
-                return line.makefile().readline().strip()
-        except OSError:
-            return None
+                self.read(line.makefile("rb"), lines)
+        return lines
+
+    def read(self, file, lines):
+        """One answer, lines and all that is in it."""
+        head = file.readline().decode().strip()
+        lines.append(head)
+        if head.startswith("$") and head != "$-1":
+            lines += file.read(int(head[1:]) + 2).decode().splitlines()
+        if head.startswith("*"):
+            for _ in range(max(0, int(head[1:]))):
+                self.read(file, lines)
 
     def freeze(self):
         self.process.send_signal(signal.SIGSTOP)
