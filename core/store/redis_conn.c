@@ -1,5 +1,6 @@
 /* redis_conn.c -- a thread's way to Redis. */
 #include "store/redis_conn.h"
+#include "store/redis_cluster.h"
 #include "store/redis_key.h"
 #include "store/redis_sentinel.h"
 #include <hiredis/hiredis.h>
@@ -11,9 +12,9 @@ struct redis_conn {
     const struct redis_conn_settings *settings;
     uv_loop_t *loop;
     uv_timer_t pulse;
-    struct redis_sentinel *sentinel;
+    struct redis_sentinel *sentinel; /* or NULL, as is */
+    struct redis_cluster *cluster;   /* in whose place node serves */
     struct redis_node node;
-    bool failing;
 };
 
 static struct redis_conn *conn_of(struct redis_link *link)
@@ -24,8 +25,11 @@ static struct redis_conn *conn_of(struct redis_link *link)
 static void locate(struct redis_link *link)
 {
     struct redis_conn *conn = conn_of(link);
+    struct redis_node *node = link->settings->owner;
     if (conn->sentinel)
         redis_sentinel_ask(conn->sentinel, link);
+    else if (node != &conn->node)
+        redis_link_connect(link, &node->address);
     else
         redis_link_connect(link, &conn->settings->url.hosts[0]);
 }
@@ -33,15 +37,21 @@ static void locate(struct redis_link *link)
 static void on_ready(struct redis_link *link)
 {
     struct redis_conn *conn = conn_of(link);
-    conn->failing = false;
     conn->settings->on_ready(conn->settings->user);
 }
 
 static void on_failure(struct redis_link *link)
 {
     struct redis_conn *conn = conn_of(link);
-    conn->failing = true;
     conn->settings->on_failure(conn->settings->user);
+}
+
+/* All that hold records, for (i = 0; (node = node_at(conn, i)); i++). */
+static struct redis_node *node_at(struct redis_conn *conn, unsigned i)
+{
+    if (conn->cluster)
+        return redis_cluster_at(conn->cluster, i);
+    return i || !conn->node.reads ? NULL : &conn->node;
 }
 
 /* ---- the pulse: finds a dead connection before a request does ------------
@@ -53,20 +63,30 @@ static void on_size(struct redis_call *call, struct redisReply *reply)
         (struct redis_node *)((char *)call -
                               offsetof(struct redis_node, pulse));
     const struct redis_conn_settings *s = node->conn->settings;
+    uint64_t sum = 0;
     node->pulsing = false;
-    if (reply && reply->type == REDIS_REPLY_INTEGER)
-        s->on_records(s->user, (uint64_t)reply->integer);
+    if (!reply || reply->type != REDIS_REPLY_INTEGER)
+        return;
+    node->records = (uint64_t)reply->integer;
+    struct redis_node *each;
+    for (unsigned i = 0; (each = node_at(node->conn, i)); i++)
+        sum += each->records;
+    s->on_records(s->user, sum);
 }
 
 static void on_pulse(uv_timer_t *timer)
 {
     struct redis_conn *conn = timer->data;
-    struct redis_node *node = &conn->node;
-    if (node->pulsing || node->reads->state != REDIS_LINK_READY)
-        return;
-    node->pulse.on_reply = on_size;
-    node->pulsing =
-        redis_link_call(node->reads, &node->pulse, &SLICE("DBSIZE"), 1);
+    struct redis_node *node;
+    if (conn->cluster)
+        redis_cluster_pulse(conn->cluster);
+    for (unsigned i = 0; (node = node_at(conn, i)); i++) {
+        if (node->pulsing || node->reads->state != REDIS_LINK_READY)
+            continue;
+        node->pulse.on_reply = on_size;
+        node->pulsing =
+            redis_link_call(node->reads, &node->pulse, &SLICE("DBSIZE"), 1);
+    }
 }
 
 /* ---- sending --------------------------------------------------------------
@@ -94,6 +114,18 @@ static bool send_again(struct redis_trip *trip, struct redis_node *node)
     return true;
 }
 
+/* To where a cluster's node says: for good, or for this once. */
+static bool redirected(struct redis_trip *trip, const struct redisReply *reply)
+{
+    bool once = says(reply, "ASK ");
+    if (!once && !says(reply, "MOVED "))
+        return false;
+    struct redis_node *node =
+        redis_cluster_redirect(trip->conn->cluster, trip->node, reply->str);
+    trip->asks = once;
+    return node && send_again(trip, node);
+}
+
 static void on_reply(struct redis_call *call, struct redisReply *reply)
 {
     struct redis_trip *trip = (struct redis_trip *)call;
@@ -106,6 +138,8 @@ static void on_reply(struct redis_call *call, struct redisReply *reply)
         if (send_again(trip, trip->node))
             return;
     }
+    if (trip->conn->cluster && redirected(trip, reply))
+        return;
     bool demoted = says(reply, "READONLY") || says(reply, "MASTERDOWN");
     struct redis_node *node = trip->node;
     err_set(ERR_STORE, "redis: %s", reply->str);
@@ -118,7 +152,9 @@ enum err redis_conn_send(struct redis_conn *conn, struct redis_trip *trip)
 {
     trip->conn = conn;
     trip->call.on_reply = on_reply;
-    return redis_node_send(&conn->node, trip) ? PENDING : ERR_STORE;
+    bool sent = conn->cluster ? redis_cluster_send(conn->cluster, trip)
+                              : redis_node_send(&conn->node, trip);
+    return sent ? PENDING : ERR_STORE;
 }
 
 uint16_t redis_conn_key(const struct redis_conn *conn, struct slice key,
@@ -141,6 +177,8 @@ void *redis_conn_user(const struct redis_conn *conn)
 
 enum err redis_conn_state(const struct redis_conn *conn)
 {
+    if (conn->cluster)
+        return redis_cluster_state(conn->cluster);
     const struct redis_link *a = conn->node.reads, *b = conn->node.writes;
     if (a->state == REDIS_LINK_READY && b->state == REDIS_LINK_READY)
         return OK;
@@ -179,7 +217,10 @@ enum err redis_conn_new(struct redis_conn **out, uv_loop_t *loop,
     enum err e = OK;
     if (settings->url.kind == REDIS_SENTINEL)
         e = redis_sentinel_new(&conn->sentinel, loop, settings);
-    if (!e)
+    if (settings->url.kind == REDIS_CLUSTER)
+        e = redis_cluster_new(&conn->cluster, conn, loop, &link,
+                              &settings->url);
+    else if (!e)
         e = redis_node_init(&conn->node, loop, &link, settings->url.wait);
     uv_timer_init(loop, &conn->pulse);
     uv_unref((uv_handle_t *)&conn->pulse);
@@ -199,9 +240,12 @@ static void on_closed(uv_handle_t *handle)
 
 void redis_conn_free(struct redis_conn *conn)
 {
-    if (conn->node.writes)
+    if (conn->cluster)
+        redis_cluster_drain(conn->cluster);
+    else if (conn->node.writes)
         redis_node_drain(&conn->node);
     redis_node_fini(&conn->node);
+    redis_cluster_free(conn->cluster);
     redis_sentinel_free(conn->sentinel);
     uv_close((uv_handle_t *)&conn->pulse, on_closed);
 }

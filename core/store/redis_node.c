@@ -104,11 +104,26 @@ void redis_node_fini(struct redis_node *node)
     fail_unconfirmed(node);
 }
 
+static void on_asking(struct redis_call *call, struct redisReply *reply)
+{
+    (void)call; /* what comes behind it tells */
+    (void)reply;
+}
+
 bool redis_node_send(struct redis_node *node, struct redis_trip *trip)
 {
+    struct redis_link *link = trip->writes ? node->writes : node->reads;
     trip->node = node;
+    trip->asking.on_reply = on_asking;
+    if (trip->asks &&
+        !redis_link_call(link, &trip->asking, &SLICE("ASKING"), 1))
+        return false;
     node->wrote |= trip->writes && node->wait;
-    return trip->send(trip, trip->writes ? node->writes : node->reads);
+    bool sent = trip->send(trip, link);
+    if (trip->asks && !sent)
+        redis_link_fail(link); /* ASKING is on its way, and part of trip */
+    trip->asks = false;
+    return sent;
 }
 
 bool redis_node_confirm(struct redis_node *node, struct redis_trip *trip)

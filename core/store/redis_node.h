@@ -16,6 +16,7 @@ struct redis_node {
     bool wrote; /* since the last WAIT */
     struct redis_call pulse;
     bool pulsing;
+    uint64_t records;
 };
 
 /* settings without owner and before_flush, which are the node's. */

@@ -26,6 +26,8 @@ struct redis_trip {
     bool writes;    /* must reach the replicas that the URL asks for */
     bool text;      /* the script goes as text: Redis has forgotten it */
     unsigned tries; /* times sent again */
+    bool asks;      /* its slot is moving: ASKING goes before it */
+    struct redis_call asking;
     bool (*send)(struct redis_trip *trip, struct redis_link *link);
     /* As redis_call's.  Never told of other places, and a commit that did
      * not reach the replicas has no reply. */

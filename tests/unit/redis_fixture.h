@@ -22,15 +22,21 @@ static inline struct sockaddr_in redis_server_address(unsigned port)
                                  .sin_addr.s_addr = htonl(INADDR_LOOPBACK) };
 }
 
+/* Below those that the system gives out; 10000 more is a cluster's own. */
 static inline unsigned redis_server_port(void)
 {
-    struct sockaddr_in at = redis_server_address(0);
-    socklen_t len = sizeof at;
-    int fd = socket(AF_INET, SOCK_STREAM, 0);
-    assert_int_equal(bind(fd, (struct sockaddr *)&at, sizeof at), 0);
-    assert_int_equal(getsockname(fd, (struct sockaddr *)&at, &len), 0);
-    close(fd);
-    return ntohs(at.sin_port);
+    static unsigned seed;
+    if (!seed)
+        seed = (unsigned)getpid();
+    for (;;) {
+        unsigned port = 10000 + (unsigned)rand_r(&seed) % 22000;
+        struct sockaddr_in at = redis_server_address(port);
+        int fd = socket(AF_INET, SOCK_STREAM, 0);
+        bool is_free = !bind(fd, (struct sockaddr *)&at, sizeof at);
+        close(fd);
+        if (is_free)
+            return port;
+    }
 }
 
 /* Sends a command as a line and gives the first line of the answer; false
@@ -100,4 +106,60 @@ static inline void redis_server_kill(struct redis_server *s)
 {
     redis_server_end(s);
     rmdir(s->dir);
+}
+
+enum { REDIS_MASTERS = 3 };
+
+struct redis_masters {
+    struct redis_server nodes[REDIS_MASTERS];
+};
+
+static inline void redis_masters_say(struct redis_masters *m, unsigned node,
+                                     const char *line, const char *want)
+{
+    char answer[256] = "";
+    for (int i = 0; i < 1000; i++) {
+        redis_server_say(m->nodes[node].port, line, answer, sizeof answer);
+        if (!strncmp(answer, want, strlen(want)))
+            return;
+        usleep(10000);
+    }
+    fail_msg("%s: %s", line, answer);
+}
+
+/* A cluster of masters, each with a third of the slots. */
+static inline void redis_masters_start(struct redis_masters *m)
+{
+    char line[128];
+    for (unsigned i = 0; i < REDIS_MASTERS; i++)
+        redis_server_start(&m->nodes[i], "--cluster-enabled yes");
+    for (unsigned i = 0; i < REDIS_MASTERS; i++) {
+        snprintf(line, sizeof line, "CLUSTER ADDSLOTSRANGE %u %u",
+                 16384 * i / REDIS_MASTERS,
+                 16384 * (i + 1) / REDIS_MASTERS - 1);
+        redis_masters_say(m, i, line, "+OK");
+        snprintf(line, sizeof line, "CLUSTER SET-CONFIG-EPOCH %u", i + 1);
+        redis_masters_say(m, i, line, "+OK");
+    }
+    for (unsigned i = 1; i < REDIS_MASTERS; i++) {
+        snprintf(line, sizeof line, "CLUSTER MEET 127.0.0.1 %u",
+                 m->nodes[i].port);
+        redis_masters_say(m, 0, line, "+OK");
+    }
+    /* The cluster is up for a node once it names the holders of others. */
+    static const char *const keys[] = { "EXISTS b", "EXISTS c", "EXISTS a" };
+    for (unsigned i = 0; i < REDIS_MASTERS; i++)
+        for (unsigned k = 0; k < REDIS_MASTERS; k++)
+            redis_masters_say(m, i, keys[k], i == k ? ":0" : "-MOVED");
+}
+
+static inline void redis_masters_kill(struct redis_masters *m)
+{
+    for (unsigned i = 0; i < REDIS_MASTERS; i++) {
+        char path[128];
+        redis_server_end(&m->nodes[i]);
+        snprintf(path, sizeof path, "%s/nodes.conf", m->nodes[i].dir);
+        remove(path);
+        rmdir(m->nodes[i].dir);
+    }
 }

@@ -16,11 +16,13 @@ static int open_lmdb(void **state)
 }
 
 static struct redis_server server;
+static struct redis_masters masters;
 
 static int start_redis(void **state)
 {
     (void)state;
     redis_server_start(&server, NULL);
+    redis_masters_start(&masters);
     return 0;
 }
 
@@ -28,6 +30,7 @@ static int stop_redis(void **state)
 {
     (void)state;
     redis_server_kill(&server);
+    redis_masters_kill(&masters);
     return 0;
 }
 
@@ -37,6 +40,18 @@ static int open_redis(void **state)
     static unsigned db;
     char url[64];
     snprintf(url, sizeof url, "redis://127.0.0.1:%u/%u", server.port, db++);
+    fixture_init(*state = calloc(1, sizeof(struct fixture)), url);
+    return 0;
+}
+
+/* There is one database in a cluster. */
+static int open_cluster(void **state)
+{
+    char url[64];
+    for (unsigned i = 0; i < REDIS_MASTERS; i++)
+        redis_masters_say(&masters, i, "FLUSHALL", "+OK");
+    snprintf(url, sizeof url, "redis+cluster://127.0.0.1:%u,127.0.0.1:%u",
+             masters.nodes[0].port, masters.nodes[1].port);
     fixture_init(*state = calloc(1, sizeof(struct fixture)), url);
     return 0;
 }
@@ -455,7 +470,8 @@ static void a_scan_goes_on_where_its_last_key_was_removed(void **state)
 #define ALL(test)                                                              \
     cmocka_unit_test_setup_teardown(test, open_memory, close_any),             \
         cmocka_unit_test_setup_teardown(test, open_lmdb, close_any),           \
-        cmocka_unit_test_setup_teardown(test, open_redis, close_any)
+        cmocka_unit_test_setup_teardown(test, open_redis, close_any),          \
+        cmocka_unit_test_setup_teardown(test, open_cluster, close_any)
 
 #define SOME(test)                                                             \
     cmocka_unit_test_setup_teardown(test, open_memory, close_any),             \
