@@ -2,6 +2,7 @@
 #include "base/version.h"
 #include "decrypt.h"
 #include "options.h"
+#include "records.h"
 #include "run.h"
 #include "server.h"
 #include <openssl/crypto.h>
@@ -37,6 +38,8 @@ static int run_command(const struct options *o, int argc, char **argv)
         return run_main(o, argc, argv);
     case COMMAND_DECRYPT:
         return decrypt_main(argc - o->rest + 1, argv + o->rest - 1);
+    case COMMAND_STORE:
+        return records_main(o, argc, argv);
     case COMMAND_SERVE:
         return server_main(o);
     }

@@ -11,6 +11,7 @@ void options_print_help(void)
           "       latchkey [-p prefix] [-c filename] run [-I dir] [-l module]\n"
           "                FILE|-e CODE [ARG...]\n"
           "       latchkey decrypt --key K --iv IV [--appid A] [DATA|-]\n"
+          "       latchkey [-p prefix] [-c filename] store COMMAND [FILE|-]\n"
           "\n"
           "  -h            this help\n"
           "  -v            show the version and exit\n"
@@ -25,7 +26,8 @@ void options_print_help(void)
           "  -g directives global directives, after the configuration's\n"
           "\n"
           "  run           runs a Lua script (-: standard input) with the API\n"
-          "  decrypt       opens data by hand and says why it does not open\n",
+          "  decrypt       opens data by hand and says why it does not open\n"
+          "  store         dump, load, verify, stat, reseal: the records\n",
           stdout);
 }
 
@@ -98,13 +100,28 @@ static bool parse_flags(struct options *o, int argc, char **argv, int *at)
     return true;
 }
 
+static bool parse_command(struct options *o, const char *word)
+{
+    static const struct {
+        const char *word;
+        enum command command;
+    } commands[] = { { "run", COMMAND_RUN },
+                     { "decrypt", COMMAND_DECRYPT },
+                     { "store", COMMAND_STORE } };
+    for (size_t i = 0; i < sizeof commands / sizeof *commands; i++) {
+        if (strcmp(word, commands[i].word))
+            continue;
+        o->command = commands[i].command;
+        return true;
+    }
+    return false;
+}
+
 bool options_parse(struct options *o, int argc, char **argv)
 {
     *o = (struct options){ .command = COMMAND_SERVE };
     for (int i = 1; i < argc; i++) {
-        bool run = !strcmp(argv[i], "run");
-        if (run || !strcmp(argv[i], "decrypt")) {
-            o->command = run ? COMMAND_RUN : COMMAND_DECRYPT;
+        if (parse_command(o, argv[i])) {
             o->rest = i + 1;
             return true;
         }

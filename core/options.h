@@ -10,7 +10,8 @@ enum command {
     COMMAND_BUILD,
     COMMAND_HELP,
     COMMAND_RUN,
-    COMMAND_DECRYPT
+    COMMAND_DECRYPT,
+    COMMAND_STORE
 };
 
 struct options {
@@ -18,7 +19,7 @@ struct options {
     const char *prefix, *conf, *globals, *error_log; /* NULL: not given */
     const char *signal;                              /* of -s */
     bool dump, quiet;                                /* -T, -q */
-    int rest; /* argv's index after `run` or `decrypt` */
+    int rest; /* argv's index after `run`, `decrypt` or `store` */
 };
 
 /* False: it makes no sense, and the reason has been printed. */

@@ -12,6 +12,11 @@ struct store_engine {
     enum err (*open)(void **db, const char *where);
     void (*close)(void *db); /* after the last reader */
 
+    /* Only walk and close may follow. */
+    enum err (*open_to_read)(void **db, const char *where);
+
+    enum err (*walk)(void *db, struct store_walk *walk);
+
     /* Any thread; fills records and bytes. */
     void (*stat)(void *db, struct store_stat *out);
 

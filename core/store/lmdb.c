@@ -285,7 +285,8 @@ static void lmdb_close(void *arg)
 {
     struct lmdb *db = arg;
     mdb_env_close(db->env);
-    close(db->lock);
+    if (db->lock >= 0)
+        close(db->lock);
     free(db);
 }
 
@@ -294,7 +295,7 @@ static void lmdb_close(void *arg)
  * Not MDB_WRITEMAP (a stray pointer would write to disk), not MDB_NOSYNC and
  * its kin (an acknowledged write must be on disk), not MDB_NOMEMINIT (what
  * lay in memory does not belong into the file). */
-static int open_env(struct lmdb *db, const char *path)
+static int open_env(struct lmdb *db, const char *path, unsigned flags)
 {
     int rc = mdb_env_create(&db->env);
     if (rc)
@@ -303,7 +304,7 @@ static int open_env(struct lmdb *db, const char *path)
         (rc = mdb_env_set_maxdbs(db->env, 2)) ||
         (rc = mdb_env_set_maxreaders(db->env, READERS)))
         return rc;
-    return mdb_env_open(db->env, path, MDB_NOTLS | MDB_NORDAHEAD, 0600);
+    return mdb_env_open(db->env, path, MDB_NOTLS | MDB_NORDAHEAD | flags, 0600);
 }
 
 static int open_dbs(struct lmdb *db)
@@ -332,8 +333,8 @@ static enum err lmdb_open(void **out, const char *path)
         return e;
     }
     int rc, dead; /* slots of readers that were killed */
-    if ((rc = open_env(db, path)) || (rc = mdb_reader_check(db->env, &dead)) ||
-        (rc = open_dbs(db))) {
+    if ((rc = open_env(db, path, 0)) ||
+        (rc = mdb_reader_check(db->env, &dead)) || (rc = open_dbs(db))) {
         lmdb_close(db);
         return err_set(ERR_STORE, "store directory %s: %s", path,
                        mdb_strerror(rc));
@@ -342,10 +343,55 @@ static enum err lmdb_open(void **out, const char *path)
     return OK;
 }
 
+/* Beside the process that writes, so without its lock. */
+static enum err lmdb_open_to_read(void **out, const char *path)
+{
+    struct lmdb *db = calloc(1, sizeof *db);
+    MDB_txn *txn;
+    if (!db)
+        return err_set(ERR_NOMEM, "no memory");
+    db->lock = -1;
+    int rc = open_env(db, path, MDB_RDONLY);
+    if (!rc && !(rc = mdb_txn_begin(db->env, NULL, MDB_RDONLY, &txn))) {
+        rc = mdb_dbi_open(txn, "records", 0, &db->records);
+        mdb_txn_commit(txn); /* the handle is kept by it */
+    }
+    if (rc) {
+        lmdb_close(db);
+        return err_set(ERR_STORE, "store directory %s: %s", path,
+                       mdb_strerror(rc));
+    }
+    *out = db;
+    return OK;
+}
+
+static enum err lmdb_walk(void *arg, struct store_walk *walk)
+{
+    struct lmdb *db = arg;
+    MDB_txn *txn;
+    MDB_cursor *cursor;
+    MDB_val k, v;
+    int rc = mdb_txn_begin(db->env, NULL, MDB_RDONLY, &txn);
+    if (rc)
+        return fail(rc);
+    rc = mdb_cursor_open(txn, db->records, &cursor);
+    if (!rc) {
+        while (!(rc = mdb_cursor_get(cursor, &k, &v, MDB_NEXT)) &&
+               walk->each(walk, SLICE_OF(k.mv_data, k.mv_size),
+                          SLICE_OF(v.mv_data, v.mv_size)))
+            ;
+        mdb_cursor_close(cursor);
+    }
+    mdb_txn_abort(txn);
+    return rc && rc != MDB_NOTFOUND ? fail(rc) : OK;
+}
+
 const struct store_engine lmdb_engine = {
     .scheme = "lmdb",
     .open = lmdb_open,
     .close = lmdb_close,
+    .open_to_read = lmdb_open_to_read,
+    .walk = lmdb_walk,
     .stat = lmdb_stat,
     .reader_open = lmdb_reader_open,
     .reader_close = lmdb_reader_close,

@@ -240,6 +240,29 @@ static enum err memory_open(void **db, const char *where)
     return OK;
 }
 
+/* Nobody else can see it. */
+static enum err memory_open_to_read(void **db, const char *where)
+{
+    (void)db;
+    (void)where;
+    return err_set(ERR_CONFIG, "store \"memory:\" ends with its process");
+}
+
+static enum err memory_walk(void *db, struct store_walk *walk)
+{
+    struct memory *m = db;
+    void *value;
+    pthread_mutex_lock(&m->lock);
+    for (size_t i = 0; table_next(&m->nodes, &i, &value);) {
+        const struct node *n = value;
+        if (n->record &&
+            !walk->each(walk, SLICE_OF(n->key, n->key_len), record_of(n)))
+            break;
+    }
+    pthread_mutex_unlock(&m->lock);
+    return OK;
+}
+
 static void memory_close(void *db)
 {
     struct memory *m = db;
@@ -259,6 +282,8 @@ const struct store_engine memory_engine = {
     .scheme = "memory",
     .open = memory_open,
     .close = memory_close,
+    .open_to_read = memory_open_to_read,
+    .walk = memory_walk,
     .stat = memory_stat,
     .reader_open = memory_reader_open,
     .reader_close = memory_reader_close,

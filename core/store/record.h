@@ -5,7 +5,7 @@
  * The header is part of what the seal vouches for (its aad is key + header),
  * so that the writer may read it without keys, and nobody may change it. */
 #pragma once
-#include "base/slice.h"
+#include "base/buf.h"
 #include <stdint.h>
 
 enum { RECORD_FORMAT = 1, RECORD_HEAD = 17 };
@@ -14,6 +14,7 @@ struct record_head {
     uint64_t version, expires;
 };
 
+struct sealer;
 struct store_write;
 
 void record_write_head(struct record_head head, uint8_t out[RECORD_HEAD]);
@@ -31,3 +32,13 @@ static inline bool record_expired(struct record_head head, uint64_t now)
  * nothing)? */
 bool record_allows(struct slice record, const struct store_write *write,
                    uint64_t now);
+
+/* Appends a record for key to out. */
+enum err record_seal(struct sealer *sealer, struct slice key,
+                     struct record_head head, struct slice value,
+                     struct buf *out);
+
+/* Appends the value of key's record to out.  ERR_STORE: err_text() says
+ * whether the format, the master key or the record is wrong; ERR_NOMEM. */
+enum err record_open(struct sealer *sealer, struct slice key,
+                     struct slice record, struct buf *out);

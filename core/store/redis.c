@@ -7,13 +7,12 @@
 #include "crypto/secret.h"
 #include "store/measure.h"
 #include "store/redis_commit.h"
+#include "store/redis_loop.h"
 #include <hiredis/hiredis.h>
 #include <pthread.h>
 #include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
-
-enum { TICK_MSEC = 10, START_MSEC = 3000 };
 
 struct redis {
     struct redis_conn_settings settings;
@@ -138,34 +137,14 @@ static void on_first_failure(void *user)
     note_error(user);
 }
 
-static void on_tick(uv_timer_t *timer)
-{
-    (void)timer; /* the loop turns */
-}
-
 /* One connection, made and left again; r->error says why not. */
 static enum err try_once(struct redis *r)
 {
     struct redis_conn_settings settings = r->settings;
-    struct redis_conn *conn;
-    uv_loop_t loop;
-    uv_timer_t tick;
+    struct redis_loop loop;
     settings.on_failure = on_first_failure;
-    uv_loop_init(&loop);
-    uv_timer_init(&loop, &tick);
-    uv_timer_start(&tick, on_tick, TICK_MSEC, TICK_MSEC);
-    enum err e = redis_conn_new(&conn, &loop, &settings);
-    for (int i = 0; conn && i < START_MSEC / TICK_MSEC; i++) {
-        e = redis_conn_state(conn);
-        if (e != PENDING)
-            break;
-        uv_run(&loop, UV_RUN_ONCE);
-    }
-    if (conn)
-        redis_conn_free(conn);
-    uv_close((uv_handle_t *)&tick, NULL);
-    uv_run(&loop, UV_RUN_DEFAULT);
-    uv_loop_close(&loop);
+    enum err e = redis_loop_open(&loop, &settings);
+    redis_loop_close(&loop);
     return e;
 }
 
@@ -225,6 +204,11 @@ void redis_close(struct redis *r)
     pthread_mutex_destroy(&r->lock);
     secret_wipe(&r->settings.url, sizeof r->settings.url);
     free(r);
+}
+
+const struct redis_conn_settings *redis_settings(const struct redis *r)
+{
+    return &r->settings;
 }
 
 enum err redis_attach(struct redis *r, uv_loop_t *loop, struct redis_conn **out)

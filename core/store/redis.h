@@ -30,3 +30,8 @@ enum err redis_put(struct redis_conn *conn, struct store_commit *c);
 
 /* Any thread. */
 void redis_stat(struct redis *r, struct store_stat *out);
+
+const struct redis_conn_settings *redis_settings(const struct redis *r);
+
+/* As store_walk. */
+enum err redis_walk(struct redis *r, struct store_walk *walk);

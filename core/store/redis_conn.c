@@ -46,8 +46,7 @@ static void on_failure(struct redis_link *link)
     conn->settings->on_failure(conn->settings->user);
 }
 
-/* All that hold records, for (i = 0; (node = node_at(conn, i)); i++). */
-static struct redis_node *node_at(struct redis_conn *conn, unsigned i)
+struct redis_node *redis_conn_node(struct redis_conn *conn, unsigned i)
 {
     if (conn->cluster)
         return redis_cluster_at(conn->cluster, i);
@@ -69,7 +68,7 @@ static void on_size(struct redis_call *call, struct redisReply *reply)
         return;
     node->records = (uint64_t)reply->integer;
     struct redis_node *each;
-    for (unsigned i = 0; (each = node_at(node->conn, i)); i++)
+    for (unsigned i = 0; (each = redis_conn_node(node->conn, i)); i++)
         sum += each->records;
     s->on_records(s->user, sum);
 }
@@ -80,7 +79,7 @@ static void on_pulse(uv_timer_t *timer)
     struct redis_node *node;
     if (conn->cluster)
         redis_cluster_pulse(conn->cluster);
-    for (unsigned i = 0; (node = node_at(conn, i)); i++) {
+    for (unsigned i = 0; (node = redis_conn_node(conn, i)); i++) {
         if (node->pulsing || node->reads->state != REDIS_LINK_READY)
             continue;
         node->pulse.on_reply = on_size;

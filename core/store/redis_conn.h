@@ -34,3 +34,7 @@ uint16_t redis_conn_key(const struct redis_conn *conn, struct slice key,
 
 /* settings->user */
 void *redis_conn_user(const struct redis_conn *conn);
+
+/* All that hold records, for (i = 0; (node = redis_conn_node(conn, i)); i++);
+ * NULL where none is left. */
+struct redis_node *redis_conn_node(struct redis_conn *conn, unsigned i);

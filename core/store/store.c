@@ -34,12 +34,6 @@ struct store_conn {
     bool closing;
 };
 
-/* What the seal of a record vouches for besides its value. */
-struct aad {
-    char bytes[STORE_KEY_MAX + RECORD_HEAD];
-    size_t len;
-};
-
 static const struct store_engine *const engines[] = {
     &lmdb_engine,
     &memory_engine,
@@ -72,34 +66,19 @@ static bool key_fits(struct slice key)
     return key.len > 0 && key.len <= STORE_KEY_MAX;
 }
 
-static struct slice make_aad(struct aad *aad, struct slice key,
-                             const void *head)
-{
-    memcpy(aad->bytes, key.data, key.len);
-    memcpy(aad->bytes + key.len, head, RECORD_HEAD);
-    return SLICE_OF(aad->bytes, key.len + RECORD_HEAD);
-}
-
 /* Appends the record of w to out and gives w its version. */
 static enum err seal_write(struct sealer *sealer, struct store_write *w,
                            struct buf *out)
 {
-    uint8_t head[RECORD_HEAD];
-    struct aad aad;
     do
         if (!secret_random(&w->version, sizeof w->version))
             return err_set(ERR_STORE, "store: no random numbers");
     while (!w->version);
-    record_write_head((struct record_head){ w->version, w->expires }, head);
     size_t start = out->len;
-    buf_add(out, SLICE_OF(head, sizeof head));
-    enum err e = seal_put(sealer, make_aad(&aad, w->key, head), w->value, out);
-    if (e || !buf_ok(out))
-        return err_set(e == ERR_IO ? ERR_STORE : ERR_NOMEM,
-                       "store: the record was not sealed: %s",
-                       err_name(e ? e : ERR_NOMEM));
+    struct record_head head = { w->version, w->expires };
+    enum err e = record_seal(sealer, w->key, head, w->value, out);
     w->record.len = out->len - start;
-    return OK;
+    return e;
 }
 
 static enum err check_writes(const struct store_commit *c, size_t *size)
@@ -181,11 +160,28 @@ static enum err post(struct store_conn *conn, struct store_commit *c)
     return PENDING;
 }
 
-enum err store_put(struct store_conn *conn, struct store_commit *c)
+/* Records come as they were: sealed, with version and expiry. */
+static enum err take_records(struct store_commit *c)
+{
+    for (unsigned i = 0; i < c->count; i++) {
+        struct store_write *w = &c->writes[i];
+        struct record_head head;
+        if (!key_fits(w->key) || !record_read_head(w->value, &head))
+            return err_set(ERR_INVALID, "store: what is given is no record");
+        w->record = w->value;
+        w->version = head.version;
+        w->expires = head.expires;
+    }
+    return OK;
+}
+
+static enum err put(struct store_conn *conn, struct store_commit *c,
+                    bool sealed)
 {
     c->sealed = (struct buf){ 0 };
     enum err e = ERR_CLOSED;
-    if (conn->closing || conn->store->closed || (e = seal_all(conn->sealer, c)))
+    if (conn->closing || conn->store->closed ||
+        (e = sealed ? take_records(c) : seal_all(conn->sealer, c)))
         goto fail;
     c->message.run = on_answer;
     c->conn = conn;
@@ -206,7 +202,6 @@ static enum err open_value(struct store_conn *conn, struct store_read *read,
                            struct slice record)
 {
     struct record_head head;
-    struct aad aad;
     if (!record_read_head(record, &head))
         return err_set(ERR_STORE, "store: a record is of an unknown format");
     if (record_expired(head, (uint64_t)clock_now()))
@@ -218,14 +213,7 @@ static enum err open_value(struct store_conn *conn, struct store_read *read,
         return OK;
     if (read->value.cap < record.len)
         buf_wipe(&read->value); /* growing would leave its bytes about */
-    enum err e = seal_open(conn->sealer, make_aad(&aad, read->key, record.data),
-                           slice_from(record, RECORD_HEAD), &read->value);
-    if (e == ERR_NOT_FOUND)
-        return err_set(ERR_STORE, "store: a record is sealed with a master "
-                                  "key that is not among ours");
-    if (e == ERR_REFUSED)
-        return err_set(ERR_STORE, "store: a record was damaged or moved");
-    return e;
+    return record_open(conn->sealer, read->key, record, &read->value);
 }
 
 /* Whether nothing was written near the key since it was read.  If not, the
@@ -240,6 +228,16 @@ static bool mark_stands(const struct changes *changes, struct store_read *read)
                   (!m->expires || (uint64_t)clock_now() < m->expires);
     m->count = count;
     return stands;
+}
+
+enum err store_put(struct store_conn *conn, struct store_commit *c)
+{
+    return put(conn, c, false);
+}
+
+enum err store_restore(struct store_conn *conn, struct store_commit *c)
+{
+    return put(conn, c, true);
 }
 
 /* Without Redis, what was read lately stands a while. */
@@ -405,7 +403,7 @@ void store_detach(struct store_conn *conn)
     unref(conn->store);
 }
 
-static enum err open_here(struct store *s, const char *url)
+static enum err open_here(struct store *s, const char *url, bool to_read)
 {
     struct slice scheme = slice_str(s->scheme);
     s->engine = engine_of(scheme);
@@ -414,11 +412,15 @@ static enum err open_here(struct store *s, const char *url)
                        "unknown store \"%s\": lmdb:DIR, redis://... or "
                        "memory: expected",
                        s->scheme); /* never the URL: passwords */
-    enum err e = s->engine->open(&s->db, url + scheme.len + 1);
+    url += scheme.len + 1;
+    if (to_read)
+        return s->engine->open_to_read(&s->db, url);
+    enum err e = s->engine->open(&s->db, url);
     return e ? e : writer_start(&s->writer, s->engine, s->db, &s->changes);
 }
 
-enum err store_open(struct store **out, const char *url, struct seal_keys *keys)
+static enum err open_any(struct store **out, const char *url,
+                         struct seal_keys *keys, bool to_read)
 {
     struct slice text = slice_str(url);
     struct slice scheme = { text.data, slice_find(text, ':') };
@@ -430,12 +432,28 @@ enum err store_open(struct store **out, const char *url, struct seal_keys *keys)
     snprintf(s->scheme, sizeof s->scheme, "%.*s", SLICE_FMT(scheme));
     enum err e = slice_starts(scheme, SLICE("redis"))
                      ? redis_open(&s->redis, url)
-                     : open_here(s, url);
+                     : open_here(s, url, to_read);
     if (e)
         unref(s);
     else
         *out = s;
     return e;
+}
+
+enum err store_open(struct store **out, const char *url, struct seal_keys *keys)
+{
+    return open_any(out, url, keys, false);
+}
+
+enum err store_open_to_read(struct store **out, const char *url,
+                            struct seal_keys *keys)
+{
+    return open_any(out, url, keys, true);
+}
+
+enum err store_walk(struct store *s, struct store_walk *walk)
+{
+    return s->redis ? redis_walk(s->redis, walk) : s->engine->walk(s->db, walk);
 }
 
 void store_close(struct store *s)

@@ -147,5 +147,25 @@ bool store_scan_next(struct slice *keys, struct slice *key, uint64_t *expires);
  * ERR_STORE: not sealed) is at once, and no on_done comes. */
 enum err store_put(struct store_conn *conn, struct store_commit *commit);
 
+/* As store_put, but values are records as store_walk gives them: version and
+ * expiry are theirs. */
+enum err store_restore(struct store_conn *conn, struct store_commit *commit);
+
+/* A visitor of all records, also expired ones. */
+struct store_walk {
+    /* false: enough, or err_text() says what is wrong. */
+    bool (*each)(struct store_walk *walk, struct slice key,
+                 struct slice record);
+};
+
+/* Opens what another process may be writing to.  Nothing can be attached. */
+enum err store_open_to_read(struct store **out, const char *url,
+                            struct seal_keys *keys);
+
+/* On the caller's thread, as long as it takes.  LMDB: all as it was at one
+ * moment.  Redis: what is there all the while, at least once; other records
+ * perhaps.  OK also where each had enough; ERR_STORE. */
+enum err store_walk(struct store *store, struct store_walk *walk);
+
 /* From any thread, while the store is open or a conn is attached. */
 void store_stat(struct store *store, struct store_stat *out);
