@@ -343,6 +343,8 @@ enum err store_scan(struct store_conn *conn, struct store_scan *scan)
     if (!scan->max || scan->prefix.len > STORE_KEY_MAX ||
         scan->after.len > STORE_KEY_MAX)
         return scan->result = err_set(ERR_INVALID, "store: no such scan");
+    if (conn->redis)
+        return scan->result = err_set(ERR_STORE, "store: Redis has no order");
     scan->result = conn->store->engine->scan(conn->reader, scan);
     if (!scan->result && !buf_ok(&scan->keys))
         scan->result = err_set(ERR_NOMEM, "no memory");

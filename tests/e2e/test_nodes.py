@@ -201,7 +201,8 @@ def test_a_redis_that_is_killed_and_started_is_found_again(phone, cluster,
     redis.kill()
     until(lambda: user.elsewhere().login().status == 503, "the first refusal")
     redis.start()
-    until(lambda: user.elsewhere().login().status == 200, "recovery")
+    until(lambda: all(user.elsewhere().login().status == 200
+                      for _ in range(8)), "recovery of both workers")
     assert user.session().status == 200
     node.logged("redis 127.0.0.1:.*trying again")
     node.logged("redis answers again")
