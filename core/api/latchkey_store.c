@@ -150,69 +150,124 @@ static int f_get(lua_State *L)
 
 enum { SCAN_MAX = 20000 };
 
-static enum err scan(lua_State *L, struct store_scan *s)
+/* A step through the keys; made by both functions, kept where it waits. */
+struct scanning {
+    struct store_scan scan;
+    struct task *task; /* NULL: it went away, or none waits */
+    int (*push)(lua_State *L, struct scanning *s);
+    uint64_t at;
+    char prefix[STORE_KEY_MAX], after[STORE_KEY_MAX];
+};
+
+/* What to go on with, beyond the last key that was looked at; or nil. */
+static void push_next(lua_State *L, const struct store_scan *s,
+                      struct slice last)
 {
-    lua_Integer max = luaL_checkinteger(L, 3);
-    *s = (struct store_scan){ .prefix = vm_check_slice(L, 1),
-                              .after = vm_slice(L, 2),
-                              .max = (unsigned)max };
-    luaL_argcheck(L, max >= 1 && max <= SCAN_MAX, 3, "1 to 20000 expected");
-    return store_scan(conn_of(L), s);
+    if (s->more)
+        vm_push(L, *s->next ? slice_str(s->next) : last);
+    else
+        lua_pushnil(L);
 }
 
-static const char *scan_fault(enum err e)
+static int push_keys(lua_State *L, struct scanning *s)
 {
-    return e == ERR_REFUSED ? "not supported" : "store_unavailable";
-}
-
-/* store.keys(prefix, after or nil, max) -> {key, ...} in their order, those
- * beyond `after` only; the last one looked at, or nil at the end.  nil,
- * "store_unavailable", or "not supported" by this engine.  Looks at max keys
- * at most. */
-static int f_keys(lua_State *L)
-{
-    struct store_scan s;
-    struct slice left, key = SLICE_NONE;
+    struct slice left = buf_slice(&s->scan.keys), key = SLICE_NONE;
     uint64_t expires, now = (uint64_t)clock_now();
     int count = 0;
-    enum err e = scan(L, &s);
     lua_newtable(L);
-    left = buf_slice(&s.keys);
-    while (!e && store_scan_next(&left, &key, &expires)) {
+    while (store_scan_next(&left, &key, &expires)) {
         if (expires && expires <= now)
             continue;
         vm_push(L, key);
         lua_rawseti(L, -2, ++count);
     }
-    lua_pushnil(L);
-    if (s.more) {
-        vm_push(L, key);
-        lua_replace(L, -2);
-    }
-    buf_free(&s.keys);
-    return e ? vm_fail(L, scan_fault(e)) : 2;
+    push_next(L, &s->scan, key);
+    return 2;
+}
+
+static int push_count(lua_State *L, struct scanning *s)
+{
+    struct slice left = buf_slice(&s->scan.keys), key = SLICE_NONE;
+    uint64_t expires;
+    lua_Integer count = 0;
+    while (store_scan_next(&left, &key, &expires))
+        count += !expires || expires > s->at;
+    lua_pushinteger(L, count);
+    push_next(L, &s->scan, key);
+    return 2;
+}
+
+static int push_scan(lua_State *L, struct scanning *s)
+{
+    return s->scan.result ? vm_fail(L, "store_unavailable") : s->push(L, s);
+}
+
+static void scanning_free(struct scanning *s)
+{
+    buf_free(&s->scan.keys);
+    free(s);
+}
+
+static void on_scanned(struct store_scan *scan)
+{
+    struct scanning *s = scan->user;
+    struct task *t = s->task;
+    int n = t ? push_scan(t->co, s) : 0;
+    scanning_free(s);
+    if (t)
+        task_resume(t, n);
+}
+
+static void leave_scan(struct task *t)
+{
+    ((struct scanning *)t->op)->task = NULL; /* on_scanned frees it */
+}
+
+static int scan(lua_State *L, uint64_t at,
+                int (*push)(lua_State *L, struct scanning *s))
+{
+    struct slice prefix = vm_check_slice(L, 1), after = vm_slice(L, 2);
+    lua_Integer max = luaL_checkinteger(L, 3);
+    luaL_argcheck(L, prefix.len <= STORE_KEY_MAX, 1, "too long");
+    luaL_argcheck(L, after.len <= STORE_KEY_MAX, 2, "too long");
+    luaL_argcheck(L, max >= 1 && max <= SCAN_MAX, 3, "1 to 20000 expected");
+    struct store_conn *conn = conn_of(L);
+    struct task *t = store_waits(conn) ? task_check(L) : NULL;
+    struct scanning *s = calloc(1, sizeof *s);
+    if (!s)
+        return vm_fail(L, "store_unavailable");
+    memcpy(s->prefix, prefix.data, prefix.len);
+    if (after.len)
+        memcpy(s->after, after.data, after.len);
+    s->scan = (struct store_scan){ .prefix = SLICE_OF(s->prefix, prefix.len),
+                                   .after = SLICE_OF(s->after, after.len),
+                                   .max = (unsigned)max,
+                                   .on_done = on_scanned,
+                                   .user = s };
+    s->push = push;
+    s->at = at;
+    s->task = t;
+    if (store_scan(conn, &s->scan) == PENDING)
+        return task_wait(t, leave_scan, s);
+    int n = push_scan(L, s);
+    scanning_free(s);
+    return n;
+}
+
+/* store.keys(prefix, after or nil, max) -> {key, ...}; what to give as `after`
+ * for those that follow, or nil at the end.  nil, "store_unavailable".  In
+ * their order, looking at max keys at most; over Redis without order, a key
+ * may come twice, and the list may be empty before the end.  May wait. */
+static int f_keys(lua_State *L)
+{
+    return scan(L, 0, push_keys);
 }
 
 /* store.count(prefix, after or nil, max, at) -> how many of these keys are
- * kept beyond unix time `at`; the last one looked at, or nil at the end. */
+ * kept beyond unix time `at`; and as store.keys.  May wait. */
 static int f_count(lua_State *L)
 {
-    struct store_scan s;
-    struct slice left, key = SLICE_NONE;
-    uint64_t expires, at = (uint64_t)luaL_checknumber(L, 4);
-    lua_Integer count = 0;
-    enum err e = scan(L, &s);
-    left = buf_slice(&s.keys);
-    while (!e && store_scan_next(&left, &key, &expires))
-        count += !expires || expires > at;
-    lua_pushinteger(L, count);
-    lua_pushnil(L);
-    if (s.more) {
-        vm_push(L, key);
-        lua_replace(L, -2);
-    }
-    buf_free(&s.keys);
-    return e ? vm_fail(L, scan_fault(e)) : 2;
+    return scan(L, (uint64_t)luaL_checknumber(L, 4), push_count);
 }
 
 /* ---- writing ------------------------------------------------------------- */

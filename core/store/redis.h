@@ -25,6 +25,10 @@ enum err redis_attach(struct redis *r, uv_loop_t *loop,
  * at once.  record lives until on_record returns. */
 enum err redis_get(struct redis_conn *conn, struct store_read *read);
 
+/* PENDING, then scan->on_done; or OK (nothing is left), ERR_STORE or ERR_NOMEM
+ * at once. */
+enum err redis_scan(struct redis_conn *conn, struct store_scan *scan);
+
 /* As redis_commit_start; result is set and message.run called. */
 enum err redis_put(struct redis_conn *conn, struct store_commit *c);
 

@@ -337,14 +337,11 @@ enum err store_scan(struct store_conn *conn, struct store_scan *scan)
     scan->more = false;
     if (conn->closing)
         return scan->result = err_set(ERR_CLOSED, "store: closed");
-    if (!conn->reader)
-        return scan->result =
-                   err_set(ERR_REFUSED, "store: its keys cannot be walked");
     if (!scan->max || scan->prefix.len > STORE_KEY_MAX ||
         scan->after.len > STORE_KEY_MAX)
         return scan->result = err_set(ERR_INVALID, "store: no such scan");
     if (conn->redis)
-        return scan->result = err_set(ERR_STORE, "store: Redis has no order");
+        return scan->result = redis_scan(conn->redis, scan);
     scan->result = conn->store->engine->scan(conn->reader, scan);
     if (!scan->result && !buf_ok(&scan->keys))
         scan->result = err_set(ERR_NOMEM, "no memory");

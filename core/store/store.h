@@ -73,14 +73,21 @@ struct store_commit {
     void (*on_settled)(struct store_commit *commit, enum err e);
 };
 
-/* Keys that begin with prefix, in order. */
+enum { STORE_POSITION = 48 };
+
+/* Keys that begin with prefix, in order; over Redis without one, a key may come
+ * twice, and any number of keys of other prefixes is looked at. */
 struct store_scan {
     struct slice prefix;
-    struct slice after; /* only keys beyond it; none: from the start */
+    struct slice after; /* only keys beyond it (Redis: where next was); none:
+                         * from the start; it lives until the answer */
     unsigned max;       /* how many to look at, expired ones too */
     struct buf keys;    /* the caller's, emptied first: for store_scan_next */
     bool more;          /* there may be keys beyond the last one */
+    char next[STORE_POSITION]; /* Redis: after for what follows */
     enum err result;
+    void (*on_done)(struct store_scan *scan); /* only after PENDING */
+    void *user;
 };
 
 struct store_stat {
@@ -131,8 +138,7 @@ void store_detach(struct store_conn *conn);
 enum err store_get(struct store_conn *conn, struct store_read *read);
 
 /* On the conn's thread.  OK, or ERR_STORE, ERR_INVALID (lengths), ERR_NOMEM,
- * ERR_CLOSED, ERR_REFUSED (an engine that has no order of keys); takes time
- * with max only. */
+ * ERR_CLOSED; takes time with max only.  PENDING as store_get. */
 enum err store_scan(struct store_conn *conn, struct store_scan *scan);
 
 /* Takes the next key off *keys (at first: the slice of scan->keys), with its

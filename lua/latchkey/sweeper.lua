@@ -26,7 +26,9 @@ local finish = { merge = merge.finish, erase = erase.finish }
 -- failed, now and then.
 local function do_jobs(state)
   local tried, now = {}, ngx.time()
-  for _, key in ipairs(store.keys("job/", nil, 50) or {}) do
+  local keys, more = store.keys("job/", state.job, 50)
+  state.job = keys and more
+  for _, key in ipairs(keys or {}) do
     local job = cjson.decode(store.get(key) or "")
     local f = job and finish[key:match "^job/(%a+)/"]
     local last = state.tried and (state.tried[key] or job and job.at) or 0

@@ -169,6 +169,58 @@ static void expiry_is_redis_own(void **state)
     assert_string_equal(answer, ":-1");
 }
 
+static void on_scanned(struct store_scan *scan)
+{
+    *(bool *)scan->user = true;
+}
+
+/* How many keys of the prefix a whole walk finds; steps counts its steps. */
+static unsigned count_keys(struct rig *r, const char *prefix, unsigned *steps)
+{
+    char after[STORE_POSITION] = "";
+    unsigned n = 0;
+    bool more = true;
+    for (*steps = 0; more; ++*steps) {
+        bool done = false;
+        struct store_scan s = { .prefix = slice_str(prefix),
+                                .after = slice_str(after),
+                                .max = 1,
+                                .on_done = on_scanned,
+                                .user = &done };
+        assert_int_equal(store_scan(r->store.conn, &s), PENDING);
+        uv_run(&r->store.loop, UV_RUN_DEFAULT);
+        assert_true(done);
+        assert_int_equal(s.result, OK);
+        struct slice left = buf_slice(&s.keys), key;
+        uint64_t expires;
+        while (store_scan_next(&left, &key, &expires)) {
+            assert_true(slice_starts(key, slice_str(prefix)));
+            assert_int_equal(expires, 4000000000u);
+            n++;
+        }
+        buf_free(&s.keys);
+        strcpy(after, s.next);
+        more = s.more;
+    }
+    return n;
+}
+
+static void a_scan_walks_all_keys_of_a_prefix(void **state)
+{
+    struct rig *r = *state;
+    unsigned steps;
+    char key[64];
+    for (unsigned i = 0; i < 3000; i++) {
+        snprintf(key, sizeof key, i % 3 ? "a*/b/%u" : "ax/b/%u", i);
+        assert_int_equal(fixture_put(&r->store, key, "v", 4000000000u), OK);
+    }
+    assert_in_range(count_keys(r, "a*/b/", &steps), 2000, 2200); /* twice? */
+    assert_in_range(steps, 2, 10);
+    assert_in_range(count_keys(r, "a*/b/10", &steps), 75, 90);
+    assert_in_range(count_keys(r, "ax", &steps), 1000, 1100);
+    assert_int_equal(count_keys(r, "none/", &steps), 0);
+}
+
 static void a_commit_that_no_replica_has_is_not_acknowledged(void **state)
 {
     struct rig *r = *state;
@@ -231,6 +283,7 @@ int main(void)
         RIG(an_error_of_redis_is_the_answer),
         RIG(a_record_of_another_format_is_no_value),
         RIG(expiry_is_redis_own),
+        RIG(a_scan_walks_all_keys_of_a_prefix),
         WAITING(a_commit_that_no_replica_has_is_not_acknowledged),
         WAITING(a_commit_that_a_replica_has_is_acknowledged),
     };
