@@ -25,7 +25,7 @@ local waiting = require "latchkey.waiting"
 
 local ngx = ngx
 
-local ENDED_AT_ONCE = 6 -- sessions; one commit takes 16 writes
+local ENDED_AT_ONCE = 5 -- sessions; one commit takes 16 writes
 
 local login = {}
 
