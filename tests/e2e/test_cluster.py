@@ -134,6 +134,7 @@ def test_slots_that_move_under_load_are_followed(phone, server, cluster):
 
     kept, refused = run_logins(phone, shop, reshard)
     for user in kept:
+        until(lambda user=user: user.session().status != 503, "recovery")
         assert user.session().status == 200
         user.client.close()
     assert len(refused) < len(kept) / 5, (len(refused), len(kept))
@@ -152,6 +153,7 @@ def test_a_failover_under_load_loses_no_acknowledged_login(phone, server,
     until(lambda: all(user.elsewhere().session().status == 200
                       for user in kept[:20]), "all nodes' recovery")
     for user in kept:
+        until(lambda user=user: user.session().status != 503, "recovery")
         assert user.session().status == 200
         user.client.close()
     assert set(refused) <= {"store_unavailable", "code_invalid"}

@@ -99,6 +99,7 @@ def test_a_failover_under_load_loses_no_acknowledged_login(
             job.result()
     assert set(refused) <= {"store_unavailable", "code_invalid"}
     for user in kept:
+        until(lambda user=user: user.session().status != 503, "recovery")
         assert user.session().status == 200
         user.client.close()
     print(f"{len(kept)} logins, {len(refused)} refused")
