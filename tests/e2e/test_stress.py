@@ -109,7 +109,7 @@ CALLS = {
         ngx.thread.spawn(function() once("same", work) end)
         once("same", work)""",
     "platform": """
-        require "latchkey.exchange".login { platform = "wechat",
+        require "latchkey.exchange".call { platform = "wechat",
             base = "http://127.0.0.1:{web}", appid = "wx1", secret = "s",
             code = "c" .. math.random(), timeout = 1000 }""",
 }
