@@ -27,6 +27,8 @@ struct store_engine {
      * scan->more.  Needs no release. */
     enum err (*scan)(void *reader, struct store_scan *scan);
 
+    /* From here to commit: ERR_TOO_LARGE is a transaction that did not fit,
+     * and will if it is begun again. */
     enum err (*begin)(void *db);
 
     /* ERR_CONFLICT and ERR_NOMEM: nothing of set was written and the
