@@ -241,6 +241,32 @@ static enum err lmdb_scan(void *arg, struct store_scan *scan)
     return rc ? fail_read(rc) : OK;
 }
 
+static bool is_sealed_by(MDB_val record, const uint8_t *id, uint64_t now)
+{
+    struct record_head head;
+    struct slice r = SLICE_OF(record.mv_data, record.mv_size);
+    return record_read_head(r, &head) && !record_expired(head, now) &&
+           slice_starts(record_sealed(r), SLICE_OF(id, SEAL_KEY_ID));
+}
+
+static bool lmdb_has_seal(void *arg, const uint8_t *id, uint64_t now)
+{
+    struct lmdb_reader *r = arg;
+    MDB_cursor *cursor;
+    MDB_val k, v;
+    bool found = false;
+    if (lmdb_env_enter(r))
+        return true; /* who knows */
+    int rc = mdb_cursor_open(r->txn, r->env->records, &cursor);
+    if (!rc) {
+        while (!found && !(rc = mdb_cursor_get(cursor, &k, &v, MDB_NEXT)))
+            found = is_sealed_by(v, id, now);
+        mdb_cursor_close(cursor);
+    }
+    lmdb_env_leave(r);
+    return found || rc != MDB_NOTFOUND;
+}
+
 static enum err open_reader(void *arg, void **out)
 {
     struct lmdb_reader *r = NULL;
@@ -312,6 +338,7 @@ const struct store_engine lmdb_engine = {
     .get = lmdb_get,
     .release = lmdb_release,
     .scan = lmdb_scan,
+    .has_seal = lmdb_has_seal,
     .begin = lmdb_begin,
     .apply = lmdb_apply,
     .sweep = lmdb_sweep,

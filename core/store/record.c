@@ -1,4 +1,4 @@
-/* record.c -- reading and writing a stored record's header. */
+/* record.c -- a stored record: its header, and its seal. */
 #include "store/record.h"
 #include "store/store.h"
 #include <endian.h>
@@ -20,6 +20,38 @@ bool record_read_head(struct slice record, struct record_head *out)
     out->version = le64toh(out->version);
     out->expires = le64toh(out->expires);
     return true;
+}
+
+/* What the seal vouches for besides the value. */
+struct aad {
+    char bytes[STORE_KEY_MAX + RECORD_HEAD];
+};
+
+static struct slice make_aad(struct aad *aad, struct slice key,
+                             const void *head)
+{
+    memcpy(aad->bytes, key.data, key.len);
+    memcpy(aad->bytes + key.len, head, RECORD_HEAD);
+    return SLICE_OF(aad->bytes, key.len + RECORD_HEAD);
+}
+
+enum err record_seal(struct sealer *sealer, struct slice key,
+                     struct record_head head, struct slice value,
+                     struct buf *out)
+{
+    uint8_t bytes[RECORD_HEAD];
+    struct aad aad;
+    record_write_head(head, bytes);
+    buf_add(out, SLICE_OF(bytes, sizeof bytes));
+    return seal_put(sealer, make_aad(&aad, key, bytes), value, out);
+}
+
+enum err record_open(struct sealer *sealer, struct slice key,
+                     struct slice record, struct buf *value)
+{
+    struct aad aad;
+    return seal_open(sealer, make_aad(&aad, key, record.data),
+                     record_sealed(record), value);
 }
 
 bool record_allows(struct slice record, const struct store_write *write,

@@ -5,7 +5,7 @@
  * The header is part of what the seal vouches for (its aad is key + header),
  * so that the writer may read it without keys, and nobody may change it. */
 #pragma once
-#include "base/slice.h"
+#include "crypto/seal.h"
 #include <stdint.h>
 
 enum { RECORD_FORMAT = 1, RECORD_HEAD = 17 };
@@ -20,6 +20,21 @@ void record_write_head(struct record_head head, uint8_t out[RECORD_HEAD]);
 
 /* False: too short, or of a format that we do not know. */
 bool record_read_head(struct slice record, struct record_head *out);
+
+/* What of a record is sealed: starts with the master key's id. */
+static inline struct slice record_sealed(struct slice record)
+{
+    return slice_from(record, RECORD_HEAD);
+}
+
+/* Appends a record: head, and value sealed for this key.  As seal_put. */
+enum err record_seal(struct sealer *sealer, struct slice key,
+                     struct record_head head, struct slice value,
+                     struct buf *out);
+
+/* Appends the value of a record whose head has been read.  As seal_open. */
+enum err record_open(struct sealer *sealer, struct slice key,
+                     struct slice record, struct buf *value);
 
 /* now: unix seconds. */
 static inline bool record_expired(struct record_head head, uint64_t now)

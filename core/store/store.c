@@ -4,6 +4,7 @@
 #include "crypto/seal.h"
 #include "crypto/secret.h"
 #include "store/changes.h"
+#include "store/keys_record.h"
 #include "store/record.h"
 #include "store/writer.h"
 #include <stdatomic.h>
@@ -25,15 +26,12 @@ struct store_conn {
     struct mailbox mailbox; /* where the writer answers */
     struct sealer *sealer;
     void *reader;
-    unsigned pending; /* commits with the writer */
+    unsigned pending;   /* commits with the writer, */
+    unsigned resealing; /* of these our own */
     bool closing;
 };
 
-/* What the seal of a record vouches for besides its value. */
-struct aad {
-    char bytes[STORE_KEY_MAX + RECORD_HEAD];
-    size_t len;
-};
+enum { RESEALED_AT_ONCE = 16 }; /* by a conn */
 
 static const struct store_engine *const engines[] = {
     &lmdb_engine,
@@ -65,28 +63,19 @@ static bool key_fits(struct slice key)
     return key.len > 0 && key.len <= STORE_KEY_MAX;
 }
 
-static struct slice make_aad(struct aad *aad, struct slice key,
-                             const void *head)
-{
-    memcpy(aad->bytes, key.data, key.len);
-    memcpy(aad->bytes + key.len, head, RECORD_HEAD);
-    return SLICE_OF(aad->bytes, key.len + RECORD_HEAD);
-}
-
 /* Appends the record of w to out and gives w its version. */
 static enum err seal_write(struct sealer *sealer, struct store_write *w,
                            struct buf *out)
 {
-    uint8_t head[RECORD_HEAD];
-    struct aad aad;
-    do
+    if (!w->resealed)
+        w->version = 0;
+    while (!w->version)
         if (!secret_random(&w->version, sizeof w->version))
             return err_set(ERR_STORE, "store: no random numbers");
-    while (!w->version);
-    record_write_head((struct record_head){ w->version, w->expires }, head);
     size_t start = out->len;
-    buf_add(out, SLICE_OF(head, sizeof head));
-    enum err e = seal_put(sealer, make_aad(&aad, w->key, head), w->value, out);
+    enum err e = record_seal(sealer, w->key,
+                             (struct record_head){ w->version, w->expires },
+                             w->value, out);
     if (e || !buf_ok(out))
         return err_set(e == ERR_IO ? ERR_STORE : ERR_NOMEM,
                        "store: the record was not sealed: %s",
@@ -186,11 +175,51 @@ fail:
     return c->result = e;
 }
 
+/* ---- sealing anew what an older master key has sealed, as it is read ----- */
+
+struct resealing {
+    struct store_commit commit;
+    struct store_write write;
+    char key[STORE_KEY_MAX];
+};
+
+static void on_resealed(struct store_commit *c)
+{
+    c->conn->resealing--;
+    free(c->user);
+}
+
+/* The record stays what it is, version and all, so that nobody who holds it
+ * need look again; where it is changed meanwhile, that has sealed it. */
+static void reseal(struct store_conn *conn, const struct store_read *read,
+                   struct record_head head)
+{
+    struct resealing *r =
+        conn->resealing < RESEALED_AT_ONCE ? calloc(1, sizeof *r) : NULL;
+    if (!r)
+        return; /* when it is read again */
+    memcpy(r->key, read->key.data, read->key.len);
+    r->write = (struct store_write){ .key = SLICE_OF(r->key, read->key.len),
+                                     .value = buf_slice(&read->value),
+                                     .expires = head.expires,
+                                     .version = head.version,
+                                     .check = true,
+                                     .expect = head.version,
+                                     .resealed = true };
+    r->commit = (struct store_commit){
+        .writes = &r->write, .count = 1, .on_done = on_resealed, .user = r
+    };
+    conn->resealing++;
+    if (store_put(conn, &r->commit) == PENDING)
+        r->write.value = SLICE_NONE; /* the caller's again; it is sealed */
+    else
+        on_resealed(&r->commit);
+}
+
 static enum err open_value(struct store_conn *conn, struct store_read *read,
                            struct slice record)
 {
     struct record_head head;
-    struct aad aad;
     if (!record_read_head(record, &head))
         return err_set(ERR_STORE, "store: a record is of an unknown format");
     if (record_expired(head, (uint64_t)clock_now()))
@@ -202,8 +231,9 @@ static enum err open_value(struct store_conn *conn, struct store_read *read,
         return OK;
     if (read->value.cap < record.len)
         buf_wipe(&read->value); /* growing would leave its bytes about */
-    enum err e = seal_open(conn->sealer, make_aad(&aad, read->key, record.data),
-                           slice_from(record, RECORD_HEAD), &read->value);
+    enum err e = record_open(conn->sealer, read->key, record, &read->value);
+    if (!e && !seal_is_newest(conn->store->keys, record_sealed(record)))
+        reseal(conn, read, head);
     if (e == ERR_NOT_FOUND)
         return err_set(ERR_STORE, "store: a record is sealed with a master "
                                   "key that is not among ours");
@@ -352,6 +382,8 @@ enum err store_open(struct store **out, const char *url, struct seal_keys *keys)
     s->engine = engine;
     s->keys = seal_keys_ref(keys);
     enum err e = engine->open(&s->db, url + scheme.len + 1);
+    if (!e && engine->has_seal)
+        e = keys_record_settle(engine, s->db, keys);
     if (!e)
         e = writer_start(&s->writer, engine, s->db, &s->changes);
     if (e) {
@@ -375,4 +407,6 @@ void store_stat(struct store *s, struct store_stat *out)
     writer_stat(s->writer, out);
     snprintf(out->engine, sizeof out->engine, "%s", s->engine->scheme);
     s->engine->stat(s->db, out);
+    if (s->engine->has_seal && out->records)
+        out->records--; /* keys_record.h */
 }

@@ -45,7 +45,8 @@ struct store_write {
     bool check;          /* write only if the version there is still expect */
     uint64_t expect;     /* 0: no such record, or an expired one */
     uint64_t version;    /* given by store_put: the new record's, random */
-    struct slice record; /* the store's own */
+    struct slice record; /* the store's own, as is this: */
+    bool resealed;       /* the record keeps its version */
 };
 
 /* All of its writes, or none.  Keys within one commit differ, and all checks
