@@ -92,6 +92,9 @@ lint:
 bench:
 	tests/packages bench
 	tests/bench/run
+bench-scale:                         # with 10,000 to 10,000,000 users
+	tests/packages bench
+	tests/bench/scale
 storm:                               # thousands of phones; PHONES=, SEED=
 	tests/packages storm
 	$(MAKE) --no-print-directory all
@@ -122,4 +125,5 @@ deb:                                 # build/latchkey_VERSION_ARCH.deb
 	scripts/package/deb.sh
 
 .PHONY: all libs flags debug unit-build fuzz-build
-.PHONY: run test unit tsan fuzz lint bench storm format clean install deb
+.PHONY: run test unit tsan fuzz lint bench bench-scale storm
+.PHONY: format clean install deb
