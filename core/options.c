@@ -18,7 +18,8 @@ void options_print_help(void)
           "  -t            test the configuration and every policy, and exit\n"
           "  -T            test, print the configuration, and exit\n"
           "  -q            no messages but errors while testing\n"
-          "  -s signal     tell a running server: stop, quit, reload, reopen\n"
+          "  -s signal     tell a running server: stop, quit, reload, reopen,\n"
+          "                upgrade\n"
           "  -p prefix     where relative paths start (here)\n"
           "  -c filename   the configuration (scripts/latchkey.conf)\n"
           "  -e filename   the error log until the configuration names one\n"
@@ -100,7 +101,7 @@ static bool parse_flags(struct options *o, int argc, char **argv, int *at)
 
 bool options_parse(struct options *o, int argc, char **argv)
 {
-    *o = (struct options){ .command = COMMAND_SERVE };
+    *o = (struct options){ .command = COMMAND_SERVE, .argv = argv };
     for (int i = 1; i < argc; i++) {
         bool run = !strcmp(argv[i], "run");
         if (run || !strcmp(argv[i], "decrypt")) {
