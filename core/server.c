@@ -330,6 +330,8 @@ static const struct worker_events worker_events = { on_generation, on_ended };
 static void on_signal(uv_signal_t *handle, int number)
 {
     struct server *s = handle->data;
+    if (number == SIGQUIT) /* who has read of it in the log is refused */
+        atomic_store(&s->process.draining, true);
     log_write(LOG_NOTICE, "signal %d (SIG%s) received", number,
               sigabbrev_np(number));
     switch (number) {
