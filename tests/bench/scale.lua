@@ -15,7 +15,7 @@ local token = require "latchkey.token"
 
 local ngx = ngx
 
-local APP, THREADS, TOGETHER = "bench", 128, 5 -- users in a commit
+local APP, THREADS, TOGETHER = "bench", 600, 5 -- users in a commit
 
 local function must(ok, why)
   return ok or error(why, 2)
