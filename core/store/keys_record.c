@@ -2,6 +2,7 @@
  */
 #include "store/keys_record.h"
 #include "base/clock.h"
+#include "base/text.h"
 #include "crypto/secret.h"
 #include "store/record.h"
 
@@ -79,7 +80,7 @@ static enum err read_note(const struct store_engine *engine, void *reader,
                           struct seal_keys *keys, struct sealer *sealer,
                           struct note *note)
 {
-    struct buf record = { 0 }, value = { 0 };
+    struct buf record = { 0 }, value = { 0 }, bytes = { 0 };
     struct record_head head;
     enum err e = fetch(engine, reader, &record);
     if (e)
@@ -97,11 +98,14 @@ static enum err read_note(const struct store_engine *engine, void *reader,
         goto done;
     note->version = head.version;
     note->changed = !seal_is_newest(keys, record_sealed(r));
-    e = read_value(engine, reader, keys, buf_slice(&value), note);
+    e = text_unhex(&bytes, buf_slice(&value))
+            ? read_value(engine, reader, keys, buf_slice(&bytes), note)
+            : err_set(ERR_STORE, "store: its note of keys is damaged");
 
 done:
     buf_free(&record);
     buf_wipe(&value);
+    buf_wipe(&bytes);
     return e == ERR_NOT_FOUND ? OK : e;
 }
 
@@ -136,18 +140,22 @@ static enum err write_note(const struct store_engine *engine, void *db,
                            const struct seal_keys *keys, struct sealer *sealer,
                            const struct note *note)
 {
-    struct buf record = { 0 };
+    struct buf record = { 0 }, text = { 0 };
     char value[NOTE_MAX];
     size_t len = 1 + note->count * (size_t)SEAL_KEY_ID;
     value[0] = (char)note->count;
     memcpy(value + 1, note->ids, len - 1);
     memcpy(value + len, keys->lookup, SEAL_LOOKUP);
-    enum err e = record_seal(sealer, SLICE(KEYS_RECORD),
-                             (struct record_head){ note->version + 1, 0 },
-                             SLICE_OF(value, len + SEAL_LOOKUP), &record);
+    text_hex(&text, SLICE_OF(value, len + SEAL_LOOKUP));
+    enum err e = !buf_ok(&text)
+                     ? ERR_NOMEM
+                     : record_seal(sealer, SLICE(KEYS_RECORD),
+                                   (struct record_head){ note->version + 1, 0 },
+                                   buf_slice(&text), &record);
     if (!e)
         e = put(engine, db, buf_slice(&record), note->version + 1);
     secret_wipe(value, sizeof value);
+    buf_wipe(&text);
     buf_free(&record);
     return e;
 }

@@ -1,7 +1,7 @@
 /* keys_record.h -- what a store on disk notes of the master keys that seal it.
  *
- * A sealed record of its own: [count 1][key id 4]... of all keys that have
- * sealed here, then seal_keys' lookup, so that keyed hashes outlive a
+ * A sealed record of its own, in hex: [count 1][key id 4]... of all keys that
+ * have sealed here, then seal_keys' lookup, so that keyed hashes outlive a
  * rotation.  A key that is missing is told at the start, not by every record
  * that does not open later. */
 #pragma once
