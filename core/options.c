@@ -19,7 +19,8 @@ void options_print_help(void)
           "  -t            test the configuration and every policy, and exit\n"
           "  -T            test, print the configuration, and exit\n"
           "  -q            no messages but errors while testing\n"
-          "  -s signal     tell a running server: stop, quit, reload, reopen\n"
+          "  -s signal     tell a running server: stop, quit, reload, reopen,\n"
+          "                upgrade\n"
           "  -p prefix     where relative paths start (here)\n"
           "  -c filename   the configuration (scripts/latchkey.conf)\n"
           "  -e filename   the error log until the configuration names one\n"
@@ -119,7 +120,7 @@ static bool parse_command(struct options *o, const char *word)
 
 bool options_parse(struct options *o, int argc, char **argv)
 {
-    *o = (struct options){ .command = COMMAND_SERVE };
+    *o = (struct options){ .command = COMMAND_SERVE, .argv = argv };
     for (int i = 1; i < argc; i++) {
         if (parse_command(o, argv[i])) {
             o->rest = i + 1;

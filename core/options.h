@@ -19,6 +19,7 @@ struct options {
     const char *prefix, *conf, *globals, *error_log; /* NULL: not given */
     const char *signal;                              /* of -s */
     bool dump, quiet;                                /* -T, -q */
+    char **argv;
     int rest; /* argv's index after `run`, `decrypt` or `store` */
 };
 

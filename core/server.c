@@ -8,11 +8,13 @@
 #include "base/version.h"
 #include "crypto/seal_keys.h"
 #include "generation.h"
+#include "inherit.h"
 #include "options.h"
 #include "paths.h"
 #include "platform/flight.h"
 #include "setup.h"
 #include "store/store.h"
+#include "upgrade.h"
 #include "watch.h"
 #include <errno.h>
 #include <signal.h>
@@ -20,7 +22,7 @@
 #include <stdlib.h>
 #include <unistd.h>
 
-enum { SIGNALS = 5 };
+enum { SIGNALS = 6 };
 
 struct server {
     const struct options *options;
@@ -37,6 +39,7 @@ struct server {
     struct worker_socket *sockets;
     unsigned socket_count;
     struct watch *watch;
+    struct upgrade *upgrade; /* asked for, and under way */
     uv_signal_t signals[SIGNALS];
     int ready; /* the daemon's parent waits; -1: nobody */
     bool serving, stopping, failed;
@@ -237,6 +240,34 @@ static struct slice shown_store(const struct conf *conf)
     return url;
 }
 
+static void on_upgrade_tested(void *user, bool ok)
+{
+    struct server *s = user;
+    enum err e = OK;
+    if (!ok)
+        e = err_set(ERR_CONFIG, "its test of the configuration failed");
+    else if (!s->stopping)
+        e = upgrade_keep(s->upgrade, s->sockets, s->started * s->socket_count);
+    if (e == OK && !s->stopping) {
+        stop_workers(s, true);
+        return;
+    }
+    if (e != OK)
+        log_write(LOG_ERR, "upgrade refused, nothing has changed: %s",
+                  err_text());
+    upgrade_free(s->upgrade);
+    s->upgrade = NULL;
+}
+
+static void start_upgrade(struct server *s)
+{
+    if (s->stopping || !s->serving || s->upgrade)
+        return;
+    s->upgrade = upgrade_new(&s->loop, s->options->argv, on_upgrade_tested, s);
+    if (!s->upgrade)
+        log_write(LOG_ERR, "upgrade refused: %s", err_text());
+}
+
 static void now_serving(struct server *s)
 {
     const struct conf *conf = s->current->conf;
@@ -309,6 +340,8 @@ static const struct worker_events worker_events = { on_generation, on_ended };
 static void on_signal(uv_signal_t *handle, int number)
 {
     struct server *s = handle->data;
+    if (number == SIGQUIT) /* who has read of it in the log is refused */
+        atomic_store(&s->process.draining, true);
     log_write(LOG_NOTICE, "signal %d (SIG%s) received", number,
               sigabbrev_np(number));
     switch (number) {
@@ -318,6 +351,9 @@ static void on_signal(uv_signal_t *handle, int number)
     case SIGUSR1:
         log_reopen();
         log_file_reopen();
+        break;
+    case SIGUSR2:
+        start_upgrade(s);
         break;
     case SIGQUIT:
         stop_workers(s, true);
@@ -329,8 +365,8 @@ static void on_signal(uv_signal_t *handle, int number)
 
 static void catch_signals(struct server *s)
 {
-    static const int numbers[SIGNALS] = { SIGTERM, SIGINT, SIGQUIT, SIGHUP,
-                                          SIGUSR1 };
+    static const int numbers[SIGNALS] = { SIGTERM, SIGINT,  SIGQUIT,
+                                          SIGHUP,  SIGUSR1, SIGUSR2 };
     signal(SIGPIPE, SIG_IGN);
     signal(SIGALRM, SIG_IGN); /* nginx takes these two as its own */
     signal(SIGIO, SIG_IGN);
@@ -484,6 +520,7 @@ static void release(struct server *s)
 int server_main(const struct options *o)
 {
     struct server s = { .options = o };
+    inherit_find();
     enum err e = open_loop(&s);
     if (e == OK)
         e = start(&s);
@@ -499,7 +536,10 @@ int server_main(const struct options *o)
     release(&s);
     uv_loop_close(&s.loop);
     setup_ready(s.ready, 1); /* it never served */
-    return s.failed ? 1 : 0;
+    if (!s.upgrade)
+        return s.failed ? 1 : 0;
+    upgrade_exec(s.upgrade);
+    return 1;
 }
 
 int server_test(const struct options *o)
@@ -513,6 +553,7 @@ int server_test(const struct options *o)
     if (e != OK) {
         log_emerg("%s", err_text());
         fprintf(stderr, "latchkey: configuration test failed\n");
+        arena_free(&s.arena);
         return 1;
     }
     if (!o->quiet)
@@ -535,7 +576,8 @@ static int signal_number(const char *name)
     } known[] = { { "stop", SIGTERM },
                   { "quit", SIGQUIT },
                   { "reload", SIGHUP },
-                  { "reopen", SIGUSR1 } };
+                  { "reopen", SIGUSR1 },
+                  { "upgrade", SIGUSR2 } };
     for (size_t i = 0; i < sizeof known / sizeof *known; i++)
         if (!strcmp(known[i].name, name))
             return known[i].number;

@@ -4,6 +4,7 @@
 #include "base/log.h"
 #include "base/text.h"
 #include "crypto/secret.h"
+#include "inherit.h"
 #include <errno.h>
 #include <fcntl.h>
 #include <grp.h>
@@ -148,12 +149,23 @@ static enum err bind_address(const struct conf_listen *l, bool share, int *fd)
     return http_socket(unix_path, 0, backlog, false, fd);
 }
 
-/* Workers share one socket of an AF_UNIX path: it has no SO_REUSEPORT. */
+static bool may_bind_again(int fd)
+{
+    int on = 0;
+    socklen_t len = sizeof on;
+    return !getsockopt(fd, SOL_SOCKET, SO_REUSEPORT, &on, &len) && on;
+}
+
+/* A socket that was passed to us, or a new one; where the address can have no
+ * second one (an AF_UNIX path, a socket of systemd's), workers share it. */
 static enum err socket_for(const struct conf_listen *l, unsigned worker,
                            bool share, const struct worker_socket *first,
                            int *fd)
 {
-    if (l->host || worker == 0)
+    *fd = inherit_take(l, worker);
+    if (*fd >= 0)
+        return OK;
+    if (worker == 0 || (l->host && may_bind_again(first->fd)))
         return bind_address(l, share, fd);
     *fd = fcntl(first->fd, F_DUPFD_CLOEXEC, 3);
     return *fd >= 0 ? OK : err_set(ERR_IO, "dup: %s", strerror(errno));
@@ -183,7 +195,7 @@ enum err setup_sockets(const struct conf *conf, struct arena *arena,
         return ERR_NOMEM;
     unsigned i = 0;
     for (struct conf_listen *l = conf->listens; l; l = l->next, i++) {
-        enum err e = probe(l);
+        enum err e = inherit_has(l) ? OK : probe(l);
         for (unsigned w = 0; e == OK && w < workers; w++) {
             struct worker_socket *s = &(*sockets)[w * *count + i];
             s->limits = limits_of(conf, l);
@@ -200,6 +212,7 @@ enum err setup_sockets(const struct conf *conf, struct arena *arena,
         if (e != OK)
             return e;
     }
+    inherit_close_rest();
     return OK;
 }
 

@@ -192,7 +192,7 @@ static void finish(struct worker *w)
 
 static bool is_drained(const struct worker *w)
 {
-    return !http_server_active(w->http) && !w->retired &&
+    return http_server_drained(w->http) && !w->retired &&
            !w->current->api->vm->holds;
 }
 

@@ -213,8 +213,9 @@ static void on_request(struct http_request *http, void *user)
     if (!http->arriving)
         r->body = buf_slice(&http->body);
     int fault = http->fault;
-    if (!fault && atomic_load(&r->api->worker->process->draining))
-        fault = 503;
+    if (!fault && atomic_load(&r->api->worker->process->draining) &&
+        http_conn_requests(http) > 1)
+        fault = 503; /* the first one of a connection was let in before */
     if (!r->location->lua_code_cache)
         fresh_start(r->api);
     if (fault)

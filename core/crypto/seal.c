@@ -167,7 +167,7 @@ void seal_mac(const struct seal_keys *keys, struct slice label,
               struct slice data, uint8_t out[DIGEST_SHA256])
 {
     uint8_t subkey[DIGEST_SHA256];
-    digest_hmac_sha256(SLICE_OF(keys->keys[0].bytes, SEAL_KEY), label, subkey);
+    digest_hmac_sha256(SLICE_OF(keys->lookup, SEAL_LOOKUP), label, subkey);
     digest_hmac_sha256(SLICE_OF(subkey, sizeof subkey), data, out);
     secret_wipe(subkey, sizeof subkey);
 }

@@ -41,7 +41,7 @@ enum err seal_open(struct sealer *s, struct slice aad, struct slice sealed,
 bool seal_is_newest(const struct seal_keys *keys, struct slice sealed);
 
 /* A keyed hash for looking up what must not be stored as it is (codes,
- * phones): HMAC-SHA256 under a subkey of the newest key for this label.
- * Changes with the newest key.  Any thread. */
+ * phones): HMAC-SHA256 under a subkey of keys->lookup for this label.  Any
+ * thread. */
 void seal_mac(const struct seal_keys *keys, struct slice label,
               struct slice data, uint8_t out[DIGEST_SHA256]);

@@ -186,6 +186,8 @@ enum err seal_keys_load(struct seal_keys **out, const char *spec, bool make)
         goto done;
     if ((e = parse(keys, spec, buf_slice(&text))))
         goto done;
+    digest_hmac_sha256(SLICE_OF(keys->keys[0].bytes, SEAL_KEY),
+                       SLICE("latchkey lookup"), keys->lookup);
     *out = keys;
     keys = NULL; /* handed over */
 

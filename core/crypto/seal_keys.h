@@ -9,7 +9,7 @@
 #include <stdatomic.h>
 #include <stdint.h>
 
-enum { SEAL_KEYS_MAX = 8, SEAL_KEY = 32, SEAL_KEY_ID = 4 };
+enum { SEAL_KEYS_MAX = 8, SEAL_KEY = 32, SEAL_KEY_ID = 4, SEAL_LOOKUP = 32 };
 
 struct seal_key {
     uint8_t id[SEAL_KEY_ID]; /* of SHA-256("latchkey key id" || bytes) */
@@ -20,6 +20,9 @@ struct seal_keys {
     atomic_uint refs;
     unsigned count; /* at least 1 */
     struct seal_key keys[SEAL_KEYS_MAX];
+    /* What seal_mac derives from: of the newest key, until a store that has
+     * seen other keys brings its own, before other threads start. */
+    uint8_t lookup[SEAL_LOOKUP];
 };
 
 /* Loads from "file:PATH" (as the process sees it) or "env:NAME"; blank lines

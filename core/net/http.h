@@ -120,11 +120,12 @@ enum err http_server_listen(struct http_server *s, int fd,
                             const struct http_limits *limits, void *tag,
                             struct http_listen **out);
 
-/* Accepts no more; connections go on.  Each reply from now on closes. */
+/* Accepts no more than what waits to be; connections go on.  Each reply from
+ * now on closes, and so does a connection that does not ask for a second. */
 void http_server_quiesce(struct http_server *s);
 
-/* Requests that are not yet answered. */
-unsigned http_server_active(const struct http_server *s);
+/* All requests are answered, and the answers out; who was let in has asked. */
+bool http_server_drained(const struct http_server *s);
 
 /* Open connections (for metrics). */
 unsigned http_server_connections(const struct http_server *s);

@@ -9,6 +9,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <netdb.h>
+#include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/socket.h>
@@ -16,7 +17,7 @@
 #include <sys/un.h>
 #include <unistd.h>
 
-enum { SWEEP_MSEC = 500, RUNS = 4 };
+enum { SWEEP_MSEC = 500, RUNS = 4, QUEUE_RUNS = 1000, FRESH_MSEC = 1000 };
 
 static void drive(struct http_listen *l);
 
@@ -167,19 +168,45 @@ enum err http_server_listen(struct http_server *s, int fd,
     return OK;
 }
 
+/* Connections that the system has made already: its queue goes with the
+ * socket. */
+static void take_queue(struct http_listen *l)
+{
+    const union MHD_DaemonInfo *info =
+        MHD_get_daemon_info(l->daemon, MHD_DAEMON_INFO_LISTEN_FD);
+    struct pollfd queue = { .fd = info ? info->listen_fd : -1,
+                            .events = POLLIN };
+    for (int i = 0; i < QUEUE_RUNS && poll(&queue, 1, 0) > 0; i++)
+        drive(l);
+}
+
+/* Those who have not asked yet may, for a moment. */
+static void limit_fresh(struct http_listen *l)
+{
+    for (struct http_conn *c = l->conns; c; c = c->next)
+        if (c->state == HTTP_IDLE && !c->requests)
+            http_conn_enter(c, HTTP_IDLE, FRESH_MSEC);
+}
+
 void http_server_quiesce(struct http_server *s)
 {
     s->draining = true;
     for (struct http_listen *l = s->listens; l; l = l->next) {
+        take_queue(l);
+        limit_fresh(l);
         MHD_socket fd = MHD_quiesce_daemon(l->daemon);
         if (fd != MHD_INVALID_SOCKET)
             close(fd);
     }
 }
 
-unsigned http_server_active(const struct http_server *s)
+bool http_server_drained(const struct http_server *s)
 {
-    return s->active;
+    for (const struct http_listen *l = s->listens; l; l = l->next)
+        for (const struct http_conn *c = l->conns; c; c = c->next)
+            if (c->state != HTTP_IDLE || !c->requests)
+                return false;
+    return !s->active;
 }
 
 unsigned http_server_connections(const struct http_server *s)

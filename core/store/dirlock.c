@@ -35,6 +35,11 @@ enum err dirlock_take(const char *path, int *fd)
     if (snprintf(file, sizeof file, "%s/lock", path) >= (int)sizeof file)
         return err_set(ERR_STORE, "store directory: the path is too long");
     *fd = open(file, O_RDWR | O_CREAT | O_CLOEXEC, 0600);
+    if (*fd < 0 && (errno == EROFS || errno == EACCES)) {
+        int why = errno; /* for reading only, if it is there */
+        *fd = open(file, O_RDONLY | O_CLOEXEC);
+        errno = why;
+    }
     if (*fd < 0)
         return err_set(ERR_STORE, "store directory %s is not writable: %s",
                        path, strerror(errno));

@@ -32,6 +32,12 @@ struct store_engine {
      * scan->more.  Needs no release. */
     enum err (*scan)(void *reader, struct store_scan *scan);
 
+    /* Whether a record that has not expired is sealed by the master key of
+     * this id; reads all of them.  NULL: its records end with the process. */
+    bool (*has_seal)(void *reader, const uint8_t *id, uint64_t now);
+
+    /* From here to commit: ERR_TOO_LARGE is a transaction that did not fit,
+     * and will if it is begun again. */
     enum err (*begin)(void *db);
 
     /* ERR_CONFLICT and ERR_NOMEM: nothing of set was written and the

@@ -6,30 +6,28 @@
  * a power cut, as far as the disk keeps its promises. */
 #include "store/dirlock.h"
 #include "store/engine.h"
+#include "store/lmdb_env.h"
 #include "store/record.h"
 #include <endian.h>
-#include <lmdb.h>
 #include <stdlib.h>
 #include <unistd.h>
 
-enum { DUE_TIME = 8, DUE_MAX = DUE_TIME + STORE_KEY_MAX, READERS = 512 };
-
-/* Address space, not disk: the file grows as it fills. */
-static const size_t map_size = (size_t)64 << 30;
+enum { DUE_TIME = 8, DUE_MAX = DUE_TIME + STORE_KEY_MAX };
 
 struct lmdb {
+    struct lmdb_env env;
     int lock;
-    MDB_env *env;
-    MDB_dbi records, due;
     MDB_txn *txn; /* the writer's */
 };
 
-struct lmdb_reader {
-    struct lmdb *db;
-    MDB_txn *txn; /* reset between gets, so that it holds no old pages */
-};
+/* The writer's. */
+static enum err fail(struct lmdb *db, int rc)
+{
+    return err_set(lmdb_env_failed(&db->env, rc) ? ERR_TOO_LARGE : ERR_STORE,
+                   "lmdb: %s", mdb_strerror(rc));
+}
 
-static enum err fail(int rc)
+static enum err fail_read(int rc)
 {
     return err_set(ERR_STORE, "lmdb: %s", mdb_strerror(rc));
 }
@@ -52,7 +50,7 @@ static MDB_val due_key(char space[DUE_MAX], uint64_t expires, struct slice key)
 static int find(struct lmdb *db, struct slice key, struct slice *record)
 {
     MDB_val k = val(key), v = { 0 };
-    int rc = mdb_get(db->txn, db->records, &k, &v);
+    int rc = mdb_get(db->txn, db->env.records, &k, &v);
     *record = rc ? SLICE_NONE : SLICE_OF(v.mv_data, v.mv_size);
     return rc == MDB_NOTFOUND ? 0 : rc;
 }
@@ -72,7 +70,7 @@ static int drop_due(struct lmdb *db, struct slice key)
     int rc = find(db, key, &old);
     if (rc || !old.data || !record_read_head(old, &head) || !head.expires)
         return rc;
-    return del(db, db->due, due_key(space, head.expires, key));
+    return del(db, db->env.due, due_key(space, head.expires, key));
 }
 
 static int put(struct lmdb *db, const struct store_write *w)
@@ -81,17 +79,17 @@ static int put(struct lmdb *db, const struct store_write *w)
     MDB_val key = val(w->key), value = val(w->record), none = { 0 };
     int rc = drop_due(db, w->key);
     if (!rc)
-        rc = mdb_put(db->txn, db->records, &key, &value, 0);
+        rc = mdb_put(db->txn, db->env.records, &key, &value, 0);
     if (rc || !w->expires)
         return rc;
     key = due_key(space, w->expires, w->key);
-    return mdb_put(db->txn, db->due, &key, &none, 0);
+    return mdb_put(db->txn, db->env.due, &key, &none, 0);
 }
 
 static int take_out(struct lmdb *db, struct slice key)
 {
     int rc = drop_due(db, key);
-    return rc ? rc : del(db, db->records, val(key));
+    return rc ? rc : del(db, db->env.records, val(key));
 }
 
 static enum err lmdb_apply(void *arg, const struct store_commit *set,
@@ -104,7 +102,7 @@ static enum err lmdb_apply(void *arg, const struct store_commit *set,
         if (!set->writes[i].check)
             continue;
         if ((rc = find(db, set->writes[i].key, &old)))
-            return fail(rc);
+            return fail(db, rc);
         if (!record_allows(old, &set->writes[i], now))
             return ERR_CONFLICT;
     }
@@ -112,7 +110,7 @@ static enum err lmdb_apply(void *arg, const struct store_commit *set,
         const struct store_write *w = &set->writes[i];
         rc = w->remove ? take_out(db, w->key) : put(db, w);
     }
-    return rc ? fail(rc) : OK;
+    return rc ? fail(db, rc) : OK;
 }
 
 /* Removes the record that a due entry names, unless it was written since
@@ -125,7 +123,7 @@ static int expire(struct lmdb *db, uint64_t expires, struct slice key)
     if (rc || !record.data || !record_read_head(record, &head) ||
         head.expires != expires)
         return rc;
-    return del(db, db->records, val(key));
+    return del(db, db->env.records, val(key));
 }
 
 /* Removes what the first due entry names, where its time has come; *done:
@@ -155,27 +153,27 @@ static enum err lmdb_sweep(void *arg, uint64_t now, unsigned max,
     MDB_cursor *due;
     bool done = false;
     *removed = 0;
-    int rc = mdb_cursor_open(db->txn, db->due, &due);
+    int rc = mdb_cursor_open(db->txn, db->env.due, &due);
     if (rc)
-        return fail(rc);
+        return fail(db, rc);
     while (*removed < max && !(rc = sweep_first(db, due, now, &done)) && !done)
         (*removed)++;
     mdb_cursor_close(due);
-    return rc ? fail(rc) : OK;
+    return rc ? fail(db, rc) : OK;
 }
 
 static enum err lmdb_begin(void *arg)
 {
     struct lmdb *db = arg;
-    int rc = mdb_txn_begin(db->env, NULL, 0, &db->txn);
-    return rc ? fail(rc) : OK;
+    int rc = lmdb_env_begin(&db->env, &db->txn);
+    return rc ? fail(db, rc) : OK;
 }
 
 static enum err lmdb_commit(void *arg)
 {
     struct lmdb *db = arg;
     int rc = mdb_txn_commit(db->txn);
-    return rc ? fail(rc) : OK;
+    return rc ? fail(db, rc) : OK;
 }
 
 static void lmdb_abort(void *arg)
@@ -185,23 +183,23 @@ static void lmdb_abort(void *arg)
 
 static void lmdb_release(void *arg)
 {
-    mdb_txn_reset(((struct lmdb_reader *)arg)->txn);
+    lmdb_env_leave(arg);
 }
 
 static enum err lmdb_get(void *arg, struct slice key, struct slice *record)
 {
     struct lmdb_reader *r = arg;
     MDB_val k = val(key), v;
-    int rc = mdb_txn_renew(r->txn);
+    int rc = lmdb_env_enter(r);
     if (rc)
-        return fail(rc);
-    rc = mdb_get(r->txn, r->db->records, &k, &v);
+        return fail_read(rc);
+    rc = mdb_get(r->txn, r->env->records, &k, &v);
     if (!rc) {
         *record = SLICE_OF(v.mv_data, v.mv_size);
         return OK;
     }
-    lmdb_release(r);
-    return rc == MDB_NOTFOUND ? ERR_NOT_FOUND : fail(rc);
+    lmdb_env_leave(r);
+    return rc == MDB_NOTFOUND ? ERR_NOT_FOUND : fail_read(rc);
 }
 
 /* From the first key beyond scan->after. */
@@ -231,93 +229,82 @@ static enum err lmdb_scan(void *arg, struct store_scan *scan)
 {
     struct lmdb_reader *r = arg;
     MDB_cursor *cursor;
-    int rc = mdb_txn_renew(r->txn);
+    int rc = lmdb_env_enter(r);
     if (rc)
-        return fail(rc);
-    rc = mdb_cursor_open(r->txn, r->db->records, &cursor);
+        return fail_read(rc);
+    rc = mdb_cursor_open(r->txn, r->env->records, &cursor);
     if (!rc) {
         rc = scan_from(cursor, scan);
         mdb_cursor_close(cursor);
     }
-    lmdb_release(r);
-    return rc ? fail(rc) : OK;
+    lmdb_env_leave(r);
+    return rc ? fail_read(rc) : OK;
 }
 
-static enum err lmdb_reader_open(void *db, void **out)
+static bool is_sealed_by(MDB_val record, const uint8_t *id, uint64_t now)
 {
-    struct lmdb_reader *r = calloc(1, sizeof *r);
-    if (!r)
-        return err_set(ERR_NOMEM, "no memory");
-    r->db = db;
-    int rc = mdb_txn_begin(r->db->env, NULL, MDB_RDONLY, &r->txn);
-    if (rc) {
-        free(r);
-        return fail(rc);
-    }
-    mdb_txn_reset(r->txn);
-    *out = r;
-    return OK;
+    struct record_head head;
+    struct slice r = SLICE_OF(record.mv_data, record.mv_size);
+    return record_read_head(r, &head) && !record_expired(head, now) &&
+           slice_starts(record_sealed(r), SLICE_OF(id, SEAL_KEY_ID));
 }
 
-static void lmdb_reader_close(void *arg)
+static bool lmdb_has_seal(void *arg, const uint8_t *id, uint64_t now)
 {
     struct lmdb_reader *r = arg;
-    mdb_txn_abort(r->txn);
-    free(r);
+    MDB_cursor *cursor;
+    MDB_val k, v;
+    bool found = false;
+    if (lmdb_env_enter(r))
+        return true; /* who knows */
+    int rc = mdb_cursor_open(r->txn, r->env->records, &cursor);
+    if (!rc) {
+        while (!found && !(rc = mdb_cursor_get(cursor, &k, &v, MDB_NEXT)))
+            found = is_sealed_by(v, id, now);
+        mdb_cursor_close(cursor);
+    }
+    lmdb_env_leave(r);
+    return found || rc != MDB_NOTFOUND;
+}
+
+static enum err open_reader(void *arg, void **out)
+{
+    struct lmdb_reader *r = NULL;
+    enum err e = lmdb_env_attach(&((struct lmdb *)arg)->env, &r);
+    *out = r;
+    return e;
+}
+
+static void close_reader(void *reader)
+{
+    lmdb_env_detach(reader);
 }
 
 static void lmdb_stat(void *arg, struct store_stat *out)
 {
     struct lmdb *db = arg;
-    MDB_txn *txn;
+    struct lmdb_reader *r;
     MDB_stat records;
     MDB_envinfo info;
-    if (mdb_txn_begin(db->env, NULL, MDB_RDONLY, &txn))
+    if (lmdb_env_attach(&db->env, &r))
         return;
-    mdb_stat(txn, db->records, &records);
-    mdb_txn_abort(txn);
-    mdb_env_info(db->env, &info);
-    out->records = records.ms_entries;
-    out->bytes = (info.me_last_pgno + 1) * (uint64_t)records.ms_psize;
+    if (!lmdb_env_enter(r)) {
+        mdb_stat(r->txn, db->env.records, &records);
+        mdb_env_info(db->env.env, &info);
+        out->records = records.ms_entries;
+        out->bytes = (info.me_last_pgno + 1) * (uint64_t)records.ms_psize;
+        lmdb_env_leave(r);
+    }
+    lmdb_env_detach(r);
 }
 
 static void lmdb_close(void *arg)
 {
     struct lmdb *db = arg;
-    mdb_env_close(db->env);
+    lmdb_env_close(&db->env);
     if (db->lock >= 0)
         close(db->lock);
     free(db);
-}
-
-/* MDB_NOTLS: a read transaction belongs to a conn, not to a thread.
- * MDB_NORDAHEAD: keys are mostly hashes, so neighbours are of no use.
- * Not MDB_WRITEMAP (a stray pointer would write to disk), not MDB_NOSYNC and
- * its kin (an acknowledged write must be on disk), not MDB_NOMEMINIT (what
- * lay in memory does not belong into the file). */
-static int open_env(struct lmdb *db, const char *path, unsigned flags)
-{
-    int rc = mdb_env_create(&db->env);
-    if (rc)
-        return rc;
-    if ((rc = mdb_env_set_mapsize(db->env, map_size)) ||
-        (rc = mdb_env_set_maxdbs(db->env, 2)) ||
-        (rc = mdb_env_set_maxreaders(db->env, READERS)))
-        return rc;
-    return mdb_env_open(db->env, path, MDB_NOTLS | MDB_NORDAHEAD | flags, 0600);
-}
-
-static int open_dbs(struct lmdb *db)
-{
-    int rc = mdb_txn_begin(db->env, NULL, 0, &db->txn);
-    if (rc)
-        return rc;
-    if ((rc = mdb_dbi_open(db->txn, "records", MDB_CREATE, &db->records)) ||
-        (rc = mdb_dbi_open(db->txn, "due", MDB_CREATE, &db->due))) {
-        mdb_txn_abort(db->txn);
-        return rc;
-    }
-    return mdb_txn_commit(db->txn);
 }
 
 static enum err lmdb_open(void **out, const char *path)
@@ -332,12 +319,11 @@ static enum err lmdb_open(void **out, const char *path)
         free(db);
         return e;
     }
-    int rc, dead; /* slots of readers that were killed */
-    if ((rc = open_env(db, path, 0)) ||
-        (rc = mdb_reader_check(db->env, &dead)) || (rc = open_dbs(db))) {
-        lmdb_close(db);
-        return err_set(ERR_STORE, "store directory %s: %s", path,
-                       mdb_strerror(rc));
+    e = lmdb_env_open(&db->env, path);
+    if (e) {
+        close(db->lock);
+        free(db);
+        return e;
     }
     *out = db;
     return OK;
@@ -347,43 +333,37 @@ static enum err lmdb_open(void **out, const char *path)
 static enum err lmdb_open_to_read(void **out, const char *path)
 {
     struct lmdb *db = calloc(1, sizeof *db);
-    MDB_txn *txn;
     if (!db)
         return err_set(ERR_NOMEM, "no memory");
     db->lock = -1;
-    int rc = open_env(db, path, MDB_RDONLY);
-    if (!rc && !(rc = mdb_txn_begin(db->env, NULL, MDB_RDONLY, &txn))) {
-        rc = mdb_dbi_open(txn, "records", 0, &db->records);
-        mdb_txn_commit(txn); /* the handle is kept by it */
-    }
-    if (rc) {
-        lmdb_close(db);
-        return err_set(ERR_STORE, "store directory %s: %s", path,
-                       mdb_strerror(rc));
-    }
-    *out = db;
-    return OK;
+    enum err e = lmdb_env_open_to_read(&db->env, path);
+    if (e)
+        free(db);
+    else
+        *out = db;
+    return e;
 }
 
 static enum err lmdb_walk(void *arg, struct store_walk *walk)
 {
     struct lmdb *db = arg;
-    MDB_txn *txn;
+    struct lmdb_reader *r;
     MDB_cursor *cursor;
     MDB_val k, v;
-    int rc = mdb_txn_begin(db->env, NULL, MDB_RDONLY, &txn);
-    if (rc)
-        return fail(rc);
-    rc = mdb_cursor_open(txn, db->records, &cursor);
-    if (!rc) {
+    enum err e = lmdb_env_attach(&db->env, &r);
+    if (e)
+        return e;
+    int rc = lmdb_env_enter(r);
+    if (!rc && !(rc = mdb_cursor_open(r->txn, db->env.records, &cursor))) {
         while (!(rc = mdb_cursor_get(cursor, &k, &v, MDB_NEXT)) &&
                walk->each(walk, SLICE_OF(k.mv_data, k.mv_size),
                           SLICE_OF(v.mv_data, v.mv_size)))
             ;
         mdb_cursor_close(cursor);
+        lmdb_env_leave(r);
     }
-    mdb_txn_abort(txn);
-    return rc && rc != MDB_NOTFOUND ? fail(rc) : OK;
+    lmdb_env_detach(r);
+    return rc && rc != MDB_NOTFOUND ? fail_read(rc) : OK;
 }
 
 const struct store_engine lmdb_engine = {
@@ -393,11 +373,12 @@ const struct store_engine lmdb_engine = {
     .open_to_read = lmdb_open_to_read,
     .walk = lmdb_walk,
     .stat = lmdb_stat,
-    .reader_open = lmdb_reader_open,
-    .reader_close = lmdb_reader_close,
+    .reader_open = open_reader,
+    .reader_close = close_reader,
     .get = lmdb_get,
     .release = lmdb_release,
     .scan = lmdb_scan,
+    .has_seal = lmdb_has_seal,
     .begin = lmdb_begin,
     .apply = lmdb_apply,
     .sweep = lmdb_sweep,

@@ -1,4 +1,4 @@
-/* record.c -- reading and writing a stored record's header. */
+/* record.c -- a stored record: its header, and its seal. */
 #include "store/record.h"
 #include "crypto/seal.h"
 #include "store/store.h"
@@ -73,10 +73,10 @@ enum err record_open(struct sealer *sealer, struct slice key,
     if (!record_read_head(record, &head) || key.len > STORE_KEY_MAX)
         return err_set(ERR_STORE, "store: a record is of an unknown format");
     enum err e = seal_open(sealer, make_aad(&aad, key, record.data),
-                           slice_from(record, RECORD_HEAD), out);
+                           record_sealed(record), out);
     if (e == ERR_NOT_FOUND)
-        return err_set(ERR_STORE, "store: a record is sealed with a master "
-                                  "key that is not among ours");
+        return err_set(ERR_CONFIG, "store: a record is sealed with a master "
+                                   "key that is not among ours");
     if (e == ERR_REFUSED)
         return err_set(ERR_STORE, "store: a record was damaged or moved");
     return e;

@@ -6,6 +6,7 @@
  * so that the writer may read it without keys, and nobody may change it. */
 #pragma once
 #include "base/buf.h"
+#include "crypto/seal.h"
 #include <stdint.h>
 
 enum { RECORD_FORMAT = 1, RECORD_HEAD = 17 };
@@ -14,13 +15,18 @@ struct record_head {
     uint64_t version, expires;
 };
 
-struct sealer;
 struct store_write;
 
 void record_write_head(struct record_head head, uint8_t out[RECORD_HEAD]);
 
 /* False: too short, or of a format that we do not know. */
 bool record_read_head(struct slice record, struct record_head *out);
+
+/* What of a record is sealed: starts with the master key's id. */
+static inline struct slice record_sealed(struct slice record)
+{
+    return slice_from(record, RECORD_HEAD);
+}
 
 /* now: unix seconds. */
 static inline bool record_expired(struct record_head head, uint64_t now)
@@ -38,7 +44,8 @@ enum err record_seal(struct sealer *sealer, struct slice key,
                      struct record_head head, struct slice value,
                      struct buf *out);
 
-/* Appends the value of key's record to out.  ERR_STORE: err_text() says
- * whether the format, the master key or the record is wrong; ERR_NOMEM. */
+/* Appends the value of key's record to out.  ERR_CONFIG: its master key is not
+ * among ours; ERR_STORE: err_text() says whether the format or the record is
+ * wrong; ERR_NOMEM. */
 enum err record_open(struct sealer *sealer, struct slice key,
                      struct slice record, struct buf *out);

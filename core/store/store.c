@@ -4,6 +4,7 @@
 #include "crypto/seal.h"
 #include "crypto/secret.h"
 #include "store/changes.h"
+#include "store/keys_record.h"
 #include "store/record.h"
 #include "store/redis.h"
 #include "store/writer.h"
@@ -30,9 +31,12 @@ struct store_conn {
     struct sealer *sealer;
     struct redis_conn *redis; /* NULL: what follows serves */
     void *reader;
-    unsigned pending; /* commits with the writer */
+    unsigned pending;   /* commits with the writer, */
+    unsigned resealing; /* of these our own */
     bool closing;
 };
+
+enum { RESEALED_AT_ONCE = 16 }; /* by a conn */
 
 static const struct store_engine *const engines[] = {
     &lmdb_engine,
@@ -70,10 +74,11 @@ static bool key_fits(struct slice key)
 static enum err seal_write(struct sealer *sealer, struct store_write *w,
                            struct buf *out)
 {
-    do
+    if (!w->resealed)
+        w->version = 0;
+    while (!w->version)
         if (!secret_random(&w->version, sizeof w->version))
             return err_set(ERR_STORE, "store: no random numbers");
-    while (!w->version);
     size_t start = out->len;
     struct record_head head = { w->version, w->expires };
     enum err e = record_seal(sealer, w->key, head, w->value, out);
@@ -198,6 +203,47 @@ fail:
     return c->result = e;
 }
 
+/* ---- sealing anew what an older master key has sealed, as it is read ----- */
+
+struct resealing {
+    struct store_commit commit;
+    struct store_write write;
+    char key[STORE_KEY_MAX];
+};
+
+static void on_resealed(struct store_commit *c)
+{
+    c->conn->resealing--;
+    free(c->user);
+}
+
+/* The record stays what it is, version and all, so that nobody who holds it
+ * need look again; where it is changed meanwhile, that has sealed it. */
+static void reseal(struct store_conn *conn, const struct store_read *read,
+                   struct record_head head)
+{
+    struct resealing *r =
+        conn->resealing < RESEALED_AT_ONCE ? calloc(1, sizeof *r) : NULL;
+    if (!r)
+        return; /* when it is read again */
+    memcpy(r->key, read->key.data, read->key.len);
+    r->write = (struct store_write){ .key = SLICE_OF(r->key, read->key.len),
+                                     .value = buf_slice(&read->value),
+                                     .expires = head.expires,
+                                     .version = head.version,
+                                     .check = true,
+                                     .expect = head.version,
+                                     .resealed = true };
+    r->commit = (struct store_commit){
+        .writes = &r->write, .count = 1, .on_done = on_resealed, .user = r
+    };
+    conn->resealing++;
+    if (store_put(conn, &r->commit) == PENDING)
+        r->write.value = SLICE_NONE; /* the caller's again; it is sealed */
+    else
+        on_resealed(&r->commit);
+}
+
 static enum err open_value(struct store_conn *conn, struct store_read *read,
                            struct slice record)
 {
@@ -213,7 +259,10 @@ static enum err open_value(struct store_conn *conn, struct store_read *read,
         return OK;
     if (read->value.cap < record.len)
         buf_wipe(&read->value); /* growing would leave its bytes about */
-    return record_open(conn->sealer, read->key, record, &read->value);
+    enum err e = record_open(conn->sealer, read->key, record, &read->value);
+    if (!e && !seal_is_newest(conn->store->keys, record_sealed(record)))
+        reseal(conn, read, head);
+    return e;
 }
 
 /* Whether nothing was written near the key since it was read.  If not, the
@@ -415,6 +464,8 @@ static enum err open_here(struct store *s, const char *url, bool to_read)
     if (to_read)
         return s->engine->open_to_read(&s->db, url);
     enum err e = s->engine->open(&s->db, url);
+    if (!e && s->engine->has_seal)
+        e = keys_record_settle(s->engine, s->db, s->keys);
     return e ? e : writer_start(&s->writer, s->engine, s->db, &s->changes);
 }
 
@@ -472,6 +523,8 @@ void store_stat(struct store *s, struct store_stat *out)
     } else {
         writer_stat(s->writer, out);
         s->engine->stat(s->db, out);
+        if (s->engine->has_seal && out->records)
+            out->records--; /* keys_record.h */
     }
     memcpy(out->engine, s->scheme, sizeof out->engine);
 }

@@ -50,6 +50,7 @@ struct store_write {
     bool check;          /* write only if the version there is still expect */
     uint64_t expect;     /* 0: no such record, or an expired one */
     uint64_t version;    /* given by store_put: the new record's, random */
+    bool resealed;       /* the record keeps its version */
     struct slice record; /* the store's own, and what follows */
     uint16_t slot;
     bool sent;

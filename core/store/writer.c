@@ -12,14 +12,16 @@ enum {
     BATCH_SETS = 1024,              /* of one transaction, */
     BATCH_BYTES = 32 * 1024 * 1024, /* as LMDB keeps it in memory */
     SWEEP_RECORDS = 256,
-    SWEEP_EVERY = 1000, /* milliseconds */
+    SWEEP_EVERY = 1000, /* milliseconds, */
+    SWEEP_BACKLOG = 20, /* where the last one left some */
+    SETTLED = 5000,     /* without a failure: it works again */
 };
 
 struct writer {
     const struct store_engine *engine;
     void *db;
     struct changes *changes;
-    struct metric *seconds, *sizes;
+    struct metric *seconds, *sizes, *errors, *failing;
     pthread_t thread;
 
     pthread_mutex_t lock; /* of what follows */
@@ -29,9 +31,10 @@ struct writer {
     bool stop;
     struct store_stat stat;
 
-    bool failing;      /* the thread's own, as is the rest */
-    bool backlog;      /* the last sweep left expired records */
-    uint64_t swept_at; /* clock_ticks */
+    bool unwell;        /* the thread's own, as is the rest */
+    bool backlog;       /* the last sweep left expired records */
+    uint64_t failed_at; /* clock_ticks, as swept_at */
+    uint64_t swept_at;
 };
 
 /* The next batch, in the order of posting.  NULL after a second of silence,
@@ -61,23 +64,30 @@ static struct message *take(struct writer *w, unsigned *count, bool *stop)
     return batch;
 }
 
-/* Keeps and logs why a transaction failed; a row of failures is one line. */
+/* Keeps and tells why a transaction failed; a row of failures is one line.
+ * Small ones may succeed in between, as where a disk is full. */
 static void note_failure(struct writer *w)
 {
     pthread_mutex_lock(&w->lock);
     w->stat.failures++;
     snprintf(w->stat.error, sizeof w->stat.error, "%s", err_text());
     pthread_mutex_unlock(&w->lock);
-    if (!w->failing)
-        log_write(LOG_ERR, "store: writing failed: %s", err_text());
-    w->failing = true;
+    if (!w->unwell)
+        log_write(LOG_ERR, "store: writing failed, reads go on: %s",
+                  err_text());
+    w->unwell = true;
+    w->failed_at = clock_ticks();
+    metric_add(w->errors, NULL, 1);
+    metric_set(w->failing, NULL, 1);
 }
 
 static void note_success(struct writer *w)
 {
-    if (w->failing)
-        log_write(LOG_NOTICE, "store: writing works again");
-    w->failing = false;
+    if (!w->unwell || clock_ticks() - w->failed_at < SETTLED)
+        return;
+    log_write(LOG_NOTICE, "store: writing works again");
+    w->unwell = false;
+    metric_set(w->failing, NULL, 0);
 }
 
 static enum err apply_all(struct writer *w, struct message *batch)
@@ -93,17 +103,25 @@ static enum err apply_all(struct writer *w, struct message *batch)
     return OK;
 }
 
+static enum err try_all(struct writer *w, struct message *batch)
+{
+    enum err e = w->engine->begin(w->db);
+    if (e)
+        return e;
+    e = apply_all(w, batch);
+    if (!e)
+        return w->engine->commit(w->db);
+    w->engine->abort(w->db);
+    return e;
+}
+
 /* One transaction; each set has its result afterwards. */
 static void transact(struct writer *w, struct message *batch)
 {
-    enum err e = w->engine->begin(w->db);
-    if (!e) {
-        e = apply_all(w, batch);
-        if (e)
-            w->engine->abort(w->db);
-        else
-            e = w->engine->commit(w->db);
-    }
+    enum err e;
+    do
+        e = try_all(w, batch);
+    while (e == ERR_TOO_LARGE);
     if (!e) {
         note_success(w);
         return;
@@ -144,29 +162,43 @@ static void answer(struct writer *w, struct message *batch, unsigned n)
     pthread_mutex_unlock(&w->lock);
 }
 
+static enum err try_sweep(struct writer *w, unsigned *removed)
+{
+    *removed = 0;
+    enum err e = w->engine->begin(w->db);
+    if (e)
+        return e;
+    e = w->engine->sweep(w->db, (uint64_t)clock_now(), SWEEP_RECORDS, removed);
+    if (!e && *removed)
+        return w->engine->commit(w->db);
+    w->engine->abort(w->db);
+    return e;
+}
+
 static void sweep(struct writer *w)
 {
-    unsigned removed = 0;
-    enum err e = w->engine->begin(w->db);
-    if (!e) {
-        e = w->engine->sweep(w->db, (uint64_t)clock_now(), SWEEP_RECORDS,
-                             &removed);
-        if (e || !removed)
-            w->engine->abort(w->db);
-        else
-            e = w->engine->commit(w->db);
-    }
-    if (e)
+    unsigned removed;
+    enum err e = try_sweep(w, &removed);
+    if (e && e != ERR_TOO_LARGE)
         note_failure(w);
+    else if (!e && removed)
+        note_success(w);
     pthread_mutex_lock(&w->lock);
     w->stat.swept += e ? 0 : removed;
-    w->backlog = !e && removed == SWEEP_RECORDS;
+    w->backlog = e == ERR_TOO_LARGE || (!e && removed == SWEEP_RECORDS);
     pthread_mutex_unlock(&w->lock);
     w->swept_at = clock_ticks();
 }
 
-/* A sweep waits for a gap between commits, but not longer than a second; then
- * it holds up the next commit by one small transaction. */
+static bool is_sweep_due(const struct writer *w)
+{
+    return clock_ticks() - w->swept_at >=
+           (w->backlog ? SWEEP_BACKLOG : SWEEP_EVERY);
+}
+
+/* A sweep waits for a gap between commits, but not longer than a second, or a
+ * moment where there is a backlog; then it holds up the next commit by one
+ * small transaction. */
 static void *run(void *arg)
 {
     struct writer *w = arg;
@@ -182,7 +214,7 @@ static void *run(void *arg)
             count(w, batch, n, (uv_hrtime() - start) / 1000);
             answer(w, batch, n);
         }
-        if (!batch || clock_ticks() - w->swept_at >= SWEEP_EVERY)
+        if (!batch || is_sweep_due(w))
             sweep(w);
     }
 }
@@ -198,6 +230,12 @@ enum err writer_start(struct writer **out, const struct store_engine *engine,
     w->changes = changes;
     w->seconds = measure_seconds();
     w->sizes = measure_sizes();
+    w->errors = metrics_counter("latchkey_store_errors_total",
+                                "Transactions that failed.", NULL);
+    w->failing =
+        metrics_gauge("latchkey_store_failing", "1 where writing fails.", NULL);
+    metric_add(w->errors, NULL, 0);
+    metric_set(w->failing, NULL, 0);
     w->last = &w->first;
     w->swept_at = clock_ticks();
     pthread_condattr_t monotonic;

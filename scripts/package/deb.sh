@@ -16,6 +16,9 @@ env -u MAKEFLAGS -u MAKELEVEL -u MFLAGS \
     make -s install DESTDIR="$PWD/$stage" PREFIX=/usr SYSCONFDIR=/etc
 strip --strip-unneeded $stage/usr/bin/latchkey
 install -D -m 0644 $here/latchkey.logrotate $stage/etc/logrotate.d/latchkey
+for unit in latchkey.service latchkey.socket; do
+    install -D -m 0644 scripts/$unit $stage/lib/systemd/system/$unit
+done
 
 version=$(build/latchkey -v 2>&1 | sed 's/.*\///')
 arch=$(dpkg --print-architecture)

@@ -71,8 +71,6 @@ def test_a_kept_alive_connection_is_told_of_the_shutdown(phone, server):
         shop.send(signal.SIGQUIT)
         shop.logged("SIGQUIT")
         with contextlib.suppress(GONE):  # or it was closed, being idle
-            user.client.exchange("GET", "/v1/demo-wechat/session", None, {
-                "Authorization": "Bearer " + user.token})
             answer = user.client.exchange(
                 "GET", "/v1/demo-wechat/session", None,
                 {"Authorization": "Bearer " + user.token})

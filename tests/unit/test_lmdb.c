@@ -1,5 +1,6 @@
 /* test_lmdb.c -- what only an engine on disk can get wrong. */
 #define _GNU_SOURCE /* memmem */
+#include "crypto/seal.h"
 #include "store/engine.h"
 #include "store/record.h"
 #include "store_fixture.h"
@@ -7,6 +8,7 @@
 #include <sys/resource.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
+#include <time.h>
 
 static int setup(void **state)
 {
@@ -105,22 +107,100 @@ static void a_directory_that_cannot_be_made_is_named(void **state)
     assert_null(strchr(err_text(), '\n'));
 }
 
-static void another_master_key_opens_nothing(void **state)
+/* -- master keys --------------------------------------------------------- */
+
+static void write_keys(struct fixture *f, const char *first, const char *second)
+{
+    char path[128];
+    snprintf(path, sizeof path, "%s/master.key", f->dir);
+    FILE *file = fopen(path, "w");
+    assert_non_null(file);
+    fprintf(file, "%s\n%s\n", first, second);
+    fclose(file);
+}
+
+static const char old_key[] = "b2xkb2xkb2xkb2xkb2xkb2xkb2xkb2xkb2xkb2xkb2w=";
+static const char new_key[] = "bmV3bmV3bmV3bmV3bmV3bmV3bmV3bmV3bmV3bmV3bmU=";
+
+/* A store of the old key only. */
+static void start_with_old(struct fixture *f)
+{
+    fixture_fini(f);
+    snprintf(f->dir, sizeof f->dir, "/tmp/test-store-XXXXXX");
+    assert_non_null(mkdtemp(f->dir));
+    snprintf(f->master, sizeof f->master, "file:%s/master.key", f->dir);
+    snprintf(f->url, sizeof f->url, "lmdb:%s/store", f->dir);
+    write_keys(f, old_key, "");
+    fixture_open(f);
+}
+
+static void opens_with(struct fixture *f, const char *first, const char *second)
+{
+    fixture_close(f);
+    write_keys(f, first, second);
+    fixture_open(f);
+}
+
+static void is_refused_with(struct fixture *f, const char *key)
+{
+    struct seal_keys *keys;
+    struct store *s;
+    fixture_close(f);
+    write_keys(f, key, "");
+    assert_int_equal(seal_keys_load(&keys, f->master, false), OK);
+    assert_int_equal(store_open(&s, f->url, keys), ERR_CONFIG);
+    assert_non_null(strstr(err_text(), "master key"));
+    assert_null(strchr(err_text(), '\n'));
+    seal_keys_free(keys);
+    write_keys(f, new_key, old_key);
+    fixture_open(f);
+}
+
+static void without_its_master_key_a_store_does_not_open(void **state)
+{
+    start_with_old(*state);
+    is_refused_with(*state, new_key);
+    assert_int_equal(fixture_put(*state, "k", "v", 0), OK);
+}
+
+static void a_key_that_records_still_want_is_missed(void **state)
+{
+    start_with_old(*state);
+    assert_int_equal(fixture_put(*state, "k", "v", 0), OK);
+    opens_with(*state, new_key, old_key);
+    is_refused_with(*state, new_key);
+    is_refused_with(*state, old_key); /* the note is sealed with the new */
+    assert_true(fixture_holds(*state, "k", "v"));
+}
+
+static void what_is_read_is_sealed_anew_and_stays_what_it_is(void **state)
 {
     struct fixture *f = *state;
-    char path[128];
-    assert_int_equal(fixture_put(f, "k", "v", 0), OK);
-    fixture_close(f);
-    snprintf(path, sizeof path, "%s/master.key", f->dir);
-    unlink(path);
-    fixture_open(f);
+    uint64_t later = (uint64_t)time(NULL) + 1000;
+    start_with_old(f);
+    assert_int_equal(fixture_put(f, "k", "v", later), OK);
+    assert_int_equal(fixture_put(f, "gone", "v", 1), OK); /* expired */
+    uint64_t version = fixture_version(f, "k");
+    opens_with(f, new_key, old_key);
+    assert_true(fixture_holds(f, "k", "v"));
+    uv_run(&f->loop, UV_RUN_DEFAULT);
+    opens_with(f, new_key, ""); /* nobody misses the old one */
     struct store_read r = { .key = SLICE("k") };
-    assert_int_equal(store_get(f->conn, &r), ERR_STORE);
-    assert_non_null(strstr(err_text(), "master key"));
-    assert_int_equal(r.value.len, 0);
+    assert_int_equal(store_get(f->conn, &r), OK);
+    assert_true(r.mark.version == version && r.mark.expires == later);
     buf_wipe(&r.value);
-    assert_int_equal(fixture_put(f, "k", "new", 0), OK); /* may be replaced */
-    assert_true(fixture_holds(f, "k", "new"));
+}
+
+static void keyed_hashes_outlive_a_rotation(void **state)
+{
+    struct fixture *f = *state;
+    uint8_t before[DIGEST_SHA256], after[DIGEST_SHA256];
+    start_with_old(f);
+    seal_mac(f->keys, SLICE("phone"), SLICE("13800000000"), before);
+    opens_with(f, new_key, old_key);
+    opens_with(f, new_key, "");
+    seal_mac(f->keys, SLICE("phone"), SLICE("13800000000"), after);
+    assert_memory_equal(before, after, sizeof before);
 }
 
 /* -- with the engine alone ---------------------------------------------- */
@@ -171,7 +251,7 @@ static uint64_t raw_records(void *db)
 {
     struct store_stat stat = { 0 };
     lmdb_engine.stat(db, &stat);
-    return stat.records;
+    return stat.records - 1; /* but for the note of keys */
 }
 
 static void a_record_does_not_open_under_another_key(void **state)
@@ -205,6 +285,31 @@ static void a_record_does_not_open_under_another_key(void **state)
         assert_int_equal(r.value.len, 0);
         buf_wipe(&r.value);
     }
+}
+
+/* A seal tells whose and which, not whether it is the latest: who can write
+ * the file can put back what it held before. */
+static void an_older_record_of_the_same_key_opens(void **state)
+{
+    struct fixture *f = *state;
+    void *reader;
+    char copy[256];
+    struct slice record;
+    assert_int_equal(fixture_put(f, "k", "old", 0), OK);
+    void *db = raw_open(f);
+    assert_int_equal(lmdb_engine.reader_open(db, &reader), OK);
+    assert_int_equal(lmdb_engine.get(reader, SLICE("k"), &record), OK);
+    memcpy(copy, record.data, record.len);
+    struct store_write w = { .key = SLICE("k"),
+                             .record = SLICE_OF(copy, record.len) };
+    lmdb_engine.release(reader);
+    lmdb_engine.reader_close(reader);
+    raw_close(f, db);
+    assert_int_equal(fixture_put(f, "k", "new", 0), OK);
+    db = raw_open(f);
+    assert_int_equal(raw_apply(db, &w), OK);
+    raw_close(f, db);
+    assert_true(fixture_holds(f, "k", "old"));
 }
 
 static void a_sweep_takes_what_is_due_oldest_first(void **state)
@@ -368,8 +473,12 @@ int main(void)
         ON_DISK(nobody_else_may_read_the_files),
         ON_DISK(another_process_is_refused_in_one_line),
         ON_DISK(a_directory_that_cannot_be_made_is_named),
-        ON_DISK(another_master_key_opens_nothing),
+        ON_DISK(without_its_master_key_a_store_does_not_open),
+        ON_DISK(a_key_that_records_still_want_is_missed),
+        ON_DISK(what_is_read_is_sealed_anew_and_stays_what_it_is),
+        ON_DISK(keyed_hashes_outlive_a_rotation),
         ON_DISK(a_record_does_not_open_under_another_key),
+        ON_DISK(an_older_record_of_the_same_key_opens),
         ON_DISK(a_sweep_takes_what_is_due_oldest_first),
         ON_DISK(a_record_written_again_is_due_by_its_new_expiry),
         ON_DISK(a_full_disk_fails_the_write_and_not_the_next),

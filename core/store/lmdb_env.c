@@ -1,0 +1,264 @@
+/* lmdb_env.c -- LMDB's environment, which is opened anew where it must be. */
+#define _GNU_SOURCE /* pthread_rwlockattr_setkind_np */
+#include "store/lmdb_env.h"
+#include "base/log.h"
+#include <errno.h>
+#include <limits.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+enum { READERS = 512, PANIC_TRIES = 100, PANIC_USEC = 1000 };
+
+/* Address space, not disk: the file grows as it fills. */
+static const size_t first_map = (size_t)16 << 20;
+
+/* ---- opening ------------------------------------------------------------- */
+
+static int open_dbs(struct lmdb_env *e, unsigned how, unsigned create)
+{
+    MDB_txn *txn;
+    int rc = mdb_txn_begin(e->env, NULL, how, &txn);
+    if (rc)
+        return rc;
+    if ((rc = mdb_dbi_open(txn, "records", create, &e->records)) ||
+        (rc = mdb_dbi_open(txn, "due", create, &e->due))) {
+        mdb_txn_abort(txn);
+        return rc;
+    }
+    return mdb_txn_commit(txn);
+}
+
+/* MDB_NOTLS: a read transaction belongs to a conn, not to a thread.
+ * MDB_NORDAHEAD: keys are mostly hashes, so neighbours are of no use.
+ * Not MDB_WRITEMAP (a stray pointer would write to disk), not MDB_NOSYNC and
+ * its kin (an acknowledged write must be on disk), not MDB_NOMEMINIT (what
+ * lay in memory does not belong into the file). */
+static int open_env(struct lmdb_env *e, unsigned how)
+{
+    int dead, rc = mdb_env_create(&e->env);
+    if (rc) {
+        e->env = NULL;
+        return rc;
+    }
+    if (!(rc = mdb_env_set_mapsize(e->env, e->map)) &&
+        !(rc = mdb_env_set_maxdbs(e->env, 2)) &&
+        !(rc = mdb_env_set_maxreaders(e->env, READERS)) &&
+        !(rc = mdb_env_open(e->env, e->path, MDB_NOTLS | MDB_NORDAHEAD | how,
+                            0600)) &&
+        !(rc = mdb_reader_check(e->env, &dead))) /* slots of the killed */
+        rc = open_dbs(e, MDB_RDONLY, 0);
+    if (rc == MDB_NOTFOUND && !(how & MDB_RDONLY))
+        rc = open_dbs(e, 0, MDB_CREATE);
+    e->writable = !rc && !(how & MDB_RDONLY);
+    if (rc) {
+        mdb_env_close(e->env);
+        e->env = NULL;
+    }
+    return rc;
+}
+
+/* For writing, or else for reading.  Without a writer nobody needs LMDB's
+ * table of readers, which lies in a file of its own. */
+static int open_any(struct lmdb_env *e)
+{
+    MDB_envinfo info;
+    int rc = open_env(e, 0);
+    if ((rc == EROFS || rc == EACCES) &&
+        !open_env(e, MDB_RDONLY | MDB_NOLOCK)) {
+        log_write(LOG_ERR, "store directory %s cannot be written: %s", e->path,
+                  mdb_strerror(rc));
+        rc = 0;
+    }
+    if (!rc && !mdb_env_info(e->env, &info))
+        e->map = info.me_mapsize; /* at least what the file has */
+    return rc;
+}
+
+/* Behind the shut gate. */
+static int reopen(struct lmdb_env *e)
+{
+    for (struct lmdb_reader *r = e->readers; r; r = r->next) {
+        mdb_txn_abort(r->txn);
+        r->txn = NULL;
+    }
+    if (e->env)
+        mdb_env_close(e->env);
+    return open_any(e);
+}
+
+static int open_anew(struct lmdb_env *e, size_t map)
+{
+    size_t before = e->map;
+    pthread_rwlock_wrlock(&e->gate);
+    e->map = map;
+    int rc = reopen(e);
+    if (rc && map > before) { /* no room in the address space */
+        e->map = before;
+        reopen(e);
+    }
+    pthread_rwlock_unlock(&e->gate);
+    return rc;
+}
+
+/* A writer that waits goes first: it is quick, and readers never end. */
+static void init_gate(pthread_rwlock_t *gate)
+{
+    pthread_rwlockattr_t fair;
+    pthread_rwlockattr_init(&fair);
+    pthread_rwlockattr_setkind_np(&fair,
+                                  PTHREAD_RWLOCK_PREFER_WRITER_NONRECURSIVE_NP);
+    pthread_rwlock_init(gate, &fair);
+    pthread_rwlockattr_destroy(&fair);
+}
+
+static enum err open_path(struct lmdb_env *e, const char *path, bool to_read)
+{
+    *e = (struct lmdb_env){ .map = first_map, .path = strdup(path) };
+    if (!e->path)
+        return err_set(ERR_NOMEM, "no memory");
+    init_gate(&e->gate);
+    int rc = to_read ? open_env(e, MDB_RDONLY) : open_any(e);
+    if (!rc)
+        return OK;
+    lmdb_env_close(e);
+    return err_set(ERR_STORE, "store directory %s: %s", path, mdb_strerror(rc));
+}
+
+enum err lmdb_env_open(struct lmdb_env *e, const char *path)
+{
+    return open_path(e, path, false);
+}
+
+enum err lmdb_env_open_to_read(struct lmdb_env *e, const char *path)
+{
+    return open_path(e, path, true);
+}
+
+void lmdb_env_close(struct lmdb_env *e)
+{
+    if (!e->path)
+        return;
+    if (e->env)
+        mdb_env_close(e->env);
+    pthread_rwlock_destroy(&e->gate);
+    free(e->path);
+    e->path = NULL;
+}
+
+/* ---- the writer ---------------------------------------------------------- */
+
+/* Whether the data file can be written now, without opening it. */
+static int may_write(const struct lmdb_env *e)
+{
+    char file[PATH_MAX];
+    snprintf(file, sizeof file, "%s/data.mdb", e->path);
+    return access(file, W_OK) ? errno : 0;
+}
+
+static int make_ready(struct lmdb_env *e)
+{
+    int rc = 0;
+    if (e->env && !e->writable && (rc = may_write(e)))
+        return rc;
+    if (!e->env || !e->writable || e->full)
+        rc = open_anew(e, e->full ? 2 * e->map : e->map);
+    e->full = false;
+    if (!rc && e->env && !e->writable)
+        rc = EROFS;
+    if (rc || !e->dirty)
+        return rc;
+    /* LMDB has put its old page back into the file, maybe not onto the disk;
+     * there the new one may lie, of a commit that nobody was told of.  It must
+     * go before what it points to is used for something else. */
+    rc = mdb_env_sync(e->env, 1);
+    e->dirty = rc != 0;
+    return rc;
+}
+
+int lmdb_env_begin(struct lmdb_env *e, MDB_txn **txn)
+{
+    int rc = make_ready(e);
+    return rc ? rc : mdb_txn_begin(e->env, NULL, 0, txn);
+}
+
+/* LMDB gives an environment up where it cannot write its last page. */
+static bool has_panicked(const struct lmdb_env *e)
+{
+    MDB_txn *txn;
+    int rc = e->env ? mdb_txn_begin(e->env, NULL, MDB_RDONLY, &txn) : 0;
+    if (e->env && !rc)
+        mdb_txn_abort(txn);
+    return rc == MDB_PANIC;
+}
+
+bool lmdb_env_failed(struct lmdb_env *e, int rc)
+{
+    if (rc == MDB_MAP_FULL) {
+        e->full = true;
+    } else if (has_panicked(e)) {
+        e->dirty = true;
+        open_anew(e, e->map);
+    }
+    return rc == MDB_MAP_FULL;
+}
+
+/* ---- readers ------------------------------------------------------------- */
+
+static int enter(struct lmdb_reader *r)
+{
+    pthread_rwlock_rdlock(&r->env->gate);
+    int rc = ENODEV;
+    if (r->env->env)
+        rc = r->txn ? mdb_txn_renew(r->txn)
+                    : mdb_txn_begin(r->env->env, NULL, MDB_RDONLY, &r->txn);
+    if (rc)
+        pthread_rwlock_unlock(&r->env->gate);
+    return rc;
+}
+
+/* Between a commit that broke off and the opening anew lies a moment. */
+int lmdb_env_enter(struct lmdb_reader *r)
+{
+    int rc = enter(r);
+    for (int i = 0; rc == MDB_PANIC && i < PANIC_TRIES; i++) {
+        usleep(PANIC_USEC);
+        rc = enter(r);
+    }
+    return rc;
+}
+
+void lmdb_env_leave(struct lmdb_reader *r)
+{
+    mdb_txn_reset(r->txn);
+    pthread_rwlock_unlock(&r->env->gate);
+}
+
+enum err lmdb_env_attach(struct lmdb_env *e, struct lmdb_reader **out)
+{
+    struct lmdb_reader *r = calloc(1, sizeof *r);
+    if (!r)
+        return err_set(ERR_NOMEM, "no memory");
+    r->env = e;
+    pthread_rwlock_wrlock(&e->gate);
+    r->next = e->readers;
+    r->prev = &e->readers;
+    if (r->next)
+        r->next->prev = &r->next;
+    e->readers = r;
+    pthread_rwlock_unlock(&e->gate);
+    *out = r;
+    return OK;
+}
+
+void lmdb_env_detach(struct lmdb_reader *r)
+{
+    pthread_rwlock_wrlock(&r->env->gate);
+    mdb_txn_abort(r->txn);
+    *r->prev = r->next;
+    if (r->next)
+        r->next->prev = r->prev;
+    pthread_rwlock_unlock(&r->env->gate);
+    free(r);
+}
