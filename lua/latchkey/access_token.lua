@@ -30,6 +30,9 @@ local access_token = {}
 local age = metrics.gauge("latchkey_access_token_age_seconds",
   "How long ago an app's access token was fetched.", { "app" })
 
+local left = metrics.gauge("latchkey_access_token_refreshes_left",
+  "Forced refreshes that an app may still make today.", { "app" })
+
 local records = cache.new(cjson.decode)
 local held, tried = {}, {} -- by key; as many as there are apps
 
@@ -63,9 +66,13 @@ end
 
 -- ---- fetching, by one for all ------------------------------------------------
 
+local function day_of(now)
+  return math.floor((now + BEIJING) / DAY)
+end
+
 -- Takes one of the day's forced refreshes, where there is one.
 local function take_force(record, now)
-  local day = math.floor((now + BEIJING) / DAY)
+  local day = day_of(now)
   if record.day ~= day then record.day, record.forced = day, 0 end
   if record.forced >= FORCE_MAX
       or now - (record.forced_at or 0) < FORCE_GAP then
@@ -230,13 +237,17 @@ function access_token.warm(policy)
   end
 end
 
--- Sets the metric of these policies.  May wait.
+-- Sets the metrics of these policies.  May wait.
 function access_token.measure(policies)
   local now = ngx.time()
   for _, policy in ipairs(policies) do
     local kind = access_token.kind(policy)
     local record = kind and current(key_of(policy, kind))
-    if record then age:set(now - record.fetched, policy.name) end
+    if record then
+      local used = record.day == day_of(now) and record.forced or 0
+      age:set(now - record.fetched, policy.name)
+      left:set(FORCE_MAX - used, policy.name)
+    end
   end
 end
 

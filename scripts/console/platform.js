@@ -29,8 +29,12 @@ function answers(samples) {
 }
 
 function tokens(samples) {
+  const left = Object.fromEntries(samples
+    .filter((s) => s.name === "access_token_refreshes_left")
+    .map(({ labels, value }) => [labels.app, value]));
   return samples.filter((s) => s.name === "access_token_age_seconds")
-    .map(({ labels, value }) => [labels.app, `${Math.round(value)} s`]);
+    .map(({ labels, value }) => [labels.app, `${Math.round(value)} s`,
+      String(left[labels.app] ?? "")]);
 }
 
 export async function platform({ body }) {
@@ -47,6 +51,6 @@ export async function platform({ body }) {
       table(t("platform_answers"), [t("platform"), "API", t("errcode"),
         t("calls"), t("meaning")], answers(samples), t("nothing_yet"))),
     h("section", {}, h("h2", {}, t("access_tokens")),
-      table(t("access_tokens"), [t("app"), t("age")], tokens(samples),
+      table(t("access_tokens"), [t("app"), t("age"), t("refreshes_left")], tokens(samples),
         t("nothing_yet"))));
 }

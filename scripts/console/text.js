@@ -31,6 +31,7 @@ const words = {
   errcode: ["code", "返回码"],
   meaning: ["meaning", "含义"],
   app: ["app", "应用"],
+  refreshes_left: ["forced refreshes left today", "今日剩余强制刷新次数"],
   age: ["age", "已用时间"],
   listening: ["Listening.", "正在监听。"],
   reconnecting: ["The server has hung up; trying again.", "连接断开，正在重连。"],

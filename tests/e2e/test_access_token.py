@@ -259,6 +259,7 @@ def test_age_is_a_metric_and_the_token_is_nowhere(shop, user, sandbox):
     page = server.admin("/metrics", token=None).text
     assert 'latchkey_access_token_age_seconds{app="shop"}' in page
     assert server.metric("access_token_age_seconds", app="shop") < 60
+    assert server.metric("access_token_refreshes_left", app="shop") == 20
     assert server.metric("platform_requests_total", platform="wechat",
                          api="stable_token", errcode="0") == 1
     assert token not in page
