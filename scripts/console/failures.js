@@ -4,7 +4,7 @@ import { get } from "./api.js";
 import { choice, field, fill, h, table } from "./dom.js";
 import { chart } from "./draw.js";
 import { explain } from "./meaning.js";
-import { clock, t } from "./text.js";
+import { clock, t, translate } from "./text.js";
 
 const BARS = 24;
 
@@ -55,7 +55,7 @@ function outcome({ rescue }) {
   if (rescue.done) {
     return h("p", { class: "good" }, t("was_rescued"), " ", clock(rescue.at));
   }
-  return h("p", { class: "warn" }, t("not_rescued"), " ", rescue.why || "");
+  return h("p", { class: "warn" }, t("not_rescued"), " ", translate(rescue.why || ""));
 }
 
 function detail(failure) {
@@ -64,7 +64,7 @@ function detail(failure) {
       failure.user_id || failure.openid || "?")),
     h("p", {}, h("code", {}, why(failure)), " ", explain(why(failure))),
     failure.sealed_with
-      ? h("p", {}, t("sealed_with"), " ", h("code", {}, failure.sealed_with))
+      ? h("p", {}, t("sealed_with"), " ", h("code", {}, translate(failure.sealed_with)))
       : null,
     failure.timeline ? h("ol", { class: "timeline" },
       failure.timeline.map(step)) : null,

@@ -105,6 +105,24 @@ export function pick(pair) {
   return pair ? pair[language() === "zh" ? 1 : 0] : "";
 }
 
+// What the server says of a failure, in Chinese.
+const said = [
+  [/^only phone numbers wait for their key$/, "只有手机号会等待它的 key"],
+  [/^phone\.rescue is 0$/, "phone.rescue 为 0"],
+  [/^waiting for a login$/, "正在等待登录"],
+  [/^no login brought its key within (\d+) s$/, "$1 秒内没有登录带来它的 key"],
+  [/^its key was known: (\w+)$/, "它的 key 是已知的：$1"],
+  [/^a key that was not known then$/, "当时未知的 key"],
+  [/^a key of the ring$/, "已存的 key 之一"],
+];
+
+/** A text of the server's in the reader's language, where it is known. */
+export function translate(text) {
+  if (language() !== "zh") return text;
+  const found = said.find(([pattern]) => pattern.test(text));
+  return found ? text.replace(...found) : text;
+}
+
 /** Unix seconds as local date and time. */
 export function clock(seconds) {
   return new Date(seconds * 1000).toLocaleString(

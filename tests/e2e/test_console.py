@@ -89,6 +89,16 @@ def test_a_failure_shows_its_cause_and_what_happened(console, shop, failed):
     console.screen("console-timeline")
 
 
+def test_what_the_server_says_of_it_is_in_the_readers_language(console, shop,
+                                                               failed):
+    console.driver.execute_script(
+        "localStorage.setItem('latchkey.language', 'zh')")
+    console.open(shop.admin_url + f"/#/failures/{failed.app}")
+    console.driver.refresh()
+    console.click("button", "时间线")
+    console.shows("正在等待登录")
+
+
 def test_a_policy_is_shown_with_its_defaults_and_no_secret(console, shop):
     console.open(shop.admin_url + "/#/apps")
     console.click("#app-demo-wechat summary")
