@@ -6,6 +6,7 @@
 
 local cjson = require "cjson.safe"
 local journal = require "latchkey.journal"
+local req = require "latchkey.request"
 local server = require "latchkey.server"
 
 local ngx = ngx
@@ -25,10 +26,18 @@ function events.watched()
   return kept:watched() or server.event()
 end
 
+-- Which request it was, and its trace (W3C); a task of its own has none.
+local function place(fields)
+  if ngx.get_phase() == "timer" then return end
+  fields.request_id = fields.request_id or req.id()
+  fields.trace_id = fields.trace_id or ngx.var.trace_id
+end
+
 -- Tells of something; fields must hold no secret.
 function events.tell(kind, fields)
   local logged = server.event()
   if not logged and not kept:watched() then return end
+  place(fields)
   fields.at = ngx.now()
   kept:add(kind .. "\n" .. cjson.encode(fields))
   if logged then

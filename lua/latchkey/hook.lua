@@ -24,7 +24,7 @@ end
 -- what follows may be done by a task of its own.
 function hook.look(policy, request)
   if request.id then return end
-  request.id = req.id()
+  request.id, request.trace = req.id(), ngx.var.trace_id
   if policy.on_login or policy.on_phone or policy.on_check
       or policy.on_logout or policy.on_error then
     request.ip = ngx.var.remote_addr

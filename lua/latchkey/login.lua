@@ -207,7 +207,7 @@ local function trade(policy, args, request)
     outcome.reason and "refused" or "ok", outcome.reason or "")
   if outcome.token and events.watched() then
     events.tell("login", { app = policy.name, user_id = outcome.user_id,
-                           request_id = request.id })
+                           request_id = request.id, trace_id = request.trace })
   end
   return cjson.encode(outcome)
 end

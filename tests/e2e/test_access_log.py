@@ -67,15 +67,18 @@ def test_a_traceparent_that_is_none_is_left_out(server):
 
 def test_events_go_to_a_file_of_their_own(server, phone, platform):
     shop = server(http="latchkey_event_log events.log;")
-    user = phone(shop, platform).logged_in()
+    user = phone(shop, platform)
+    trace = {"traceparent": f"00-{TRACE}-00f067aa0ba902b7-01"}
+    user.token = user.post("login", {"code": user.code()}, **trace).data["token"]
     sealed, _ = user.tap()
-    user.post("phone", sealed)
-    refused = user.post("phone", {**sealed, "encryptedData": "A" * 64})
+    user.post("phone", sealed, **trace)
+    refused = user.post("phone", {**sealed, "encryptedData": "A" * 64}, **trace)
     told = [json.loads(line) for line in lines(shop, "events.log", 3)]
     assert [one["event"] for one in told] == ["login", "phone", "failure"]
     assert told[2]["cause"] == "key_stale"
     assert told[2]["request_id"] == refused.json["request_id"]
     assert len({one["user_id"] for one in told}) == 1
+    assert {one["trace_id"] for one in told} == {TRACE}
 
 
 def test_without_such_a_file_there_is_none(server, phone):
