@@ -1,6 +1,8 @@
 """A real browser: Debian's chromium, headless, driven by chromedriver."""
 
 import shutil
+import socket
+import subprocess
 
 import pytest
 
@@ -15,8 +17,27 @@ try:
 except ImportError:
     missing.append("python3-selenium")
 
+
+def starts():
+    """Whether chromium runs here at all: containers may not let it."""
+    try:
+        done = subprocess.run(
+            ["chromium", "--headless=new", "--no-sandbox", "--disable-gpu",
+             "--disable-dev-shm-usage", "--dump-dom", "about:blank"],
+            capture_output=True, timeout=60, check=False)
+    except subprocess.TimeoutExpired:
+        return False
+    return b"<html" in done.stdout
+
+
+try:
+    socket.getaddrinfo("localhost", 80)  # where chromedriver is looked for
+except OSError:
+    missing.append("localhost in /etc/hosts")
+if not missing and not starts():
+    missing.append("a chromium that starts")
 needs_browser = pytest.mark.skipif(
-    bool(missing), reason=f"not installed: {' '.join(missing)}")
+    bool(missing), reason=f"not here: {', '.join(missing)}")
 
 
 class Browser:
