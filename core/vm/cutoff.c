@@ -51,7 +51,8 @@ static _Thread_local struct {
 
 /* ---- compiled code ------------------------------------------------------- */
 
-#if defined(__x86_64__)
+/* ThreadSanitizer holds signals back, and steps in its runtime end the process. */
+#if defined(__x86_64__) && !defined(__SANITIZE_THREAD__)
 enum { SINGLE_STEP = 0x100, PUSH_BYTE = 0x6a, JMP = 0xe9, JMP_SHORT = 0xeb };
 
 /* Neither the program's nor a library's: LuaJIT's or, where no trace runs,
