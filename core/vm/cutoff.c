@@ -51,7 +51,7 @@ static _Thread_local struct {
 
 /* ---- compiled code ------------------------------------------------------- */
 
-/* ThreadSanitizer holds signals back, and steps in its runtime end the process. */
+/* ThreadSanitizer holds signals back: steps in its runtime are deadly. */
 #if defined(__x86_64__) && !defined(__SANITIZE_THREAD__)
 enum { SINGLE_STEP = 0x100, PUSH_BYTE = 0x6a, JMP = 0xe9, JMP_SHORT = 0xeb };
 
