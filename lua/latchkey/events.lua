@@ -13,7 +13,8 @@ local ngx = ngx
 
 local READERS = 8       -- of one worker
 local TURN = 0.25       -- seconds between two looks
-local PING = 15         -- seconds of silence before a sign of life
+local PING = 2          -- seconds of silence before a sign of life, which also
+                        -- finds out a reader who has left
 local BEHIND = 400      -- events; the journal keeps 512
 
 local kept = journal.open "events"
