@@ -9,7 +9,7 @@
 #include "login/opendata.h"
 #include "login/signature.h"
 
-#define RING "latchkey.keyring"
+static const char ring_class[] = "latchkey.keyring";
 #define KEY "latchkey.session_key"
 #define RULES "latchkey.opendata_rules"
 
@@ -17,19 +17,20 @@ struct keyring *latchkey_keyring_push(lua_State *L)
 {
     struct keyring *ring = lua_newuserdata(L, sizeof *ring);
     *ring = (struct keyring){ 0 };
-    luaL_getmetatable(L, RING);
+    luaL_getmetatable(L, ring_class);
     lua_setmetatable(L, -2);
     return ring;
 }
 
-struct keyring *latchkey_keyring_check(lua_State *L, int index)
-{
-    return luaL_checkudata(L, index, RING);
-}
-
 struct keyring *latchkey_keyring_test(lua_State *L, int index)
 {
-    return luaL_testudata(L, index, RING);
+    return vm_test(L, index, ring_class);
+}
+
+struct keyring *latchkey_keyring_check(lua_State *L, int index)
+{
+    struct keyring *ring = latchkey_keyring_test(L, index);
+    return ring ? ring : luaL_checkudata(L, index, ring_class);
 }
 
 void latchkey_keyring_push_key(lua_State *L, struct slice text)
@@ -421,7 +422,7 @@ void latchkey_keyring_open(struct vm *vm, lua_State *L)
     static const luaL_Reg key_methods[] = { { "__gc", f_key_gc },
                                             { NULL, NULL } };
     (void)L;
-    vm_class(vm, RING, methods);
+    vm_class(vm, ring_class, methods);
     vm_class(vm, KEY, key_methods);
     luaL_newmetatable(vm->L, RULES);
     lua_pop(vm->L, 1);

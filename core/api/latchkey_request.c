@@ -112,6 +112,13 @@ static void begin_answer(struct request *r, int status, struct slice id)
 
 #define ID_MEMBER ",\"request_id\":\""
 
+static void end_answer(struct request *r, struct slice id)
+{
+    buf_add(&r->output, SLICE(ID_MEMBER));
+    buf_add(&r->output, id);
+    buf_add(&r->output, SLICE("\"}"));
+}
+
 /* request.answer(status, part, ...): the parts of a JSON object that lacks
  * its end; the request's id and the end are put behind them.  A whole body
  * would be one more string that Lua makes but once. */
@@ -129,9 +136,44 @@ static int f_answer(lua_State *L)
     buf_reserve(&r->output, length);
     for (int i = 2; i <= top; i++)
         buf_add(&r->output, vm_slice(L, i));
-    buf_add(&r->output, SLICE(ID_MEMBER));
-    buf_add(&r->output, id);
-    buf_add(&r->output, SLICE("\"}"));
+    end_answer(r, id);
+    return 0;
+}
+
+/* A number as "%d" of string.format prints it; else the argument's text. */
+static void add_argument(struct buf *out, lua_State *L, int index, bool number)
+{
+    if (number)
+        buf_add_int(out, (int64_t)luaL_checknumber(L, index));
+    else
+        buf_add(out, vm_check_slice(L, index));
+}
+
+static void add_formatted(struct buf *out, lua_State *L, int index)
+{
+    struct slice format = vm_check_slice(L, index);
+    for (;;) {
+        size_t n = slice_find(format, '%');
+        buf_add(out, SLICE_OF(format.data, n));
+        if (n + 1 >= format.len)
+            return;
+        add_argument(out, L, ++index, format.data[n + 1] == 'd');
+        format = slice_from(format, n + 2);
+    }
+}
+
+/* request.format(status, part, format, ...): as answer(status, part,
+ * string.format(format, ...)), for a format of %d and %s, without making that
+ * string. */
+static int f_format(lua_State *L)
+{
+    int status = (int)luaL_checkinteger(L, 1);
+    struct request *r = api_request(L);
+    struct slice id = request_id(r);
+    begin_answer(r, status, id);
+    buf_add(&r->output, vm_check_slice(L, 2));
+    add_formatted(&r->output, L, 3);
+    end_answer(r, id);
     return 0;
 }
 
@@ -157,7 +199,8 @@ void latchkey_request_open(struct vm *vm, lua_State *L)
 {
     static const luaL_Reg funcs[] = {
         { "head", f_head },     { "body", f_body }, { "id", f_id },
-        { "answer", f_answer }, { "raw", f_raw },   { NULL, NULL }
+        { "answer", f_answer }, { "raw", f_raw },   { "format", f_format },
+        { NULL, NULL }
     };
     (void)L;
     api_preload(vm, "latchkey.request", funcs);

@@ -16,18 +16,18 @@ static bool is_ring(struct slice key)
 }
 
 /* A version as scripts hold it: what the store noted of a read. */
-#define VERSION_CLASS "latchkey.version"
+static const char version_class[] = "latchkey.version";
 
 static struct store_mark *version_at(lua_State *L, int index)
 {
-    return luaL_testudata(L, index, VERSION_CLASS);
+    return vm_test(L, index, version_class);
 }
 
 static void push_version(lua_State *L, const struct store_mark *mark)
 {
     struct store_mark *copy = lua_newuserdata(L, sizeof *copy);
     *copy = *mark;
-    luaL_getmetatable(L, VERSION_CLASS);
+    luaL_getmetatable(L, version_class);
     lua_setmetatable(L, -2);
 }
 
@@ -441,8 +441,8 @@ void latchkey_store_open(struct vm *vm, lua_State *L)
         { "commit", f_commit }, { "shared", f_shared }, { "stat", f_stat },
         { NULL, NULL }
     };
+    static const luaL_Reg none[] = { { NULL, NULL } };
     (void)L;
-    luaL_newmetatable(vm->L, VERSION_CLASS);
-    lua_pop(vm->L, 1);
+    vm_class(vm, version_class, none);
     api_preload(vm, "latchkey.store", funcs);
 }

@@ -52,6 +52,18 @@ void buf_add_char(struct buf *b, char c)
     buf_add(b, (struct slice){ &c, 1 });
 }
 
+void buf_add_int(struct buf *b, int64_t n)
+{
+    char text[20], *at = text + sizeof text;
+    uint64_t left = n < 0 ? 0 - (uint64_t)n : (uint64_t)n;
+    do
+        *--at = (char)('0' + left % 10);
+    while (left /= 10);
+    if (n < 0)
+        *--at = '-';
+    buf_add(b, SLICE_OF(at, (size_t)(text + sizeof text - at)));
+}
+
 void buf_addf(struct buf *b, const char *format, ...)
 {
     va_list args, again;

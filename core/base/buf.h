@@ -6,6 +6,7 @@
 #pragma once
 #include "base/err.h"
 #include "base/slice.h"
+#include <stdint.h>
 
 struct buf {
     char *data;
@@ -19,6 +20,7 @@ char *buf_reserve(struct buf *b, size_t n);
 void buf_add(struct buf *b, struct slice s);
 void buf_add_str(struct buf *b, const char *text);
 void buf_add_char(struct buf *b, char c);
+void buf_add_int(struct buf *b, int64_t n); /* in decimal */
 void buf_addf(struct buf *b, const char *format, ...)
     __attribute__((format(printf, 2, 3)));
 

@@ -197,7 +197,21 @@ void vm_class(struct vm *vm, const char *name, const luaL_Reg *funcs)
     lua_pushvalue(L, -1);
     lua_setfield(L, -2, "__index");
     vm_register(vm, L, funcs);
-    lua_pop(L, 1);
+    lua_pushlightuserdata(L, (void *)(uintptr_t)name);
+    lua_insert(L, -2);
+    lua_rawset(L, LUA_REGISTRYINDEX);
+}
+
+void *vm_test(lua_State *L, int index, const char *name)
+{
+    void *data = lua_touserdata(L, index);
+    if (!data || !lua_getmetatable(L, index))
+        return NULL;
+    lua_pushlightuserdata(L, (void *)(uintptr_t)name);
+    lua_rawget(L, LUA_REGISTRYINDEX);
+    bool is = lua_rawequal(L, -1, -2);
+    lua_pop(L, 2);
+    return is ? data : NULL;
 }
 
 static int add_traceback(lua_State *L)

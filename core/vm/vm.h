@@ -68,8 +68,13 @@ void vm_register(struct vm *vm, lua_State *L, const luaL_Reg *funcs);
 void vm_push_function(struct vm *vm, lua_State *L, lua_CFunction f);
 
 /* Makes a metatable called name with funcs and __index = itself; leaves
- * nothing on the stack.  luaL_checkudata(L, i, name) checks for it. */
+ * nothing on the stack.  luaL_checkudata(L, i, name) checks for it, and
+ * vm_test(L, i, name) where name is at the same address. */
 void vm_class(struct vm *vm, const char *name, const luaL_Reg *funcs);
+
+/* luaL_testudata by the address of a class's name, not by its letters: twice
+ * as fast. */
+void *vm_test(lua_State *L, int index, const char *name);
 
 /* Calls the function with nargs arguments on top of vm->L, outside any task
  * (it must not wait).  ERR_SCRIPT: err_text() has message and traceback, and

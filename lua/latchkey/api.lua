@@ -103,8 +103,8 @@ local function repair(policy, args)
   end
 end
 
--- ---- routes: function(policy, request) -> data (a table, or JSON), or nil,
--- reason, msg -----------------------------------------------------------------
+-- ---- routes: function(policy, request) -> data (a table, or JSON; true: it is
+-- written), or nil, reason, msg ------------------------------------------------
 
 local function read(policy, request)
   local args, reason, msg = request.args, nil, nil
@@ -206,10 +206,15 @@ local function post_decrypt(policy, request)
   return object
 end
 
+local function describe(policy, record, request)
+  return check.describe(policy, record, ngx.time(), request,
+    not policy.reply and not request.args and reply.write or nil)
+end
+
 local function get_session(policy, request)
   local record, why = authenticate(policy, request)
   if not record then return nil, why end
-  return check.describe(policy, record, ngx.time(), request)
+  return describe(policy, record, request)
 end
 
 local function post_session(policy, request)
@@ -223,7 +228,7 @@ local function post_session(policy, request)
   local ok, failed, why_not =
     check.client_said(policy, record, body.check, request)
   if not ok then return nil, failed, why_not end
-  return check.describe(policy, record, ngx.time(), request)
+  return describe(policy, record, request)
 end
 
 -- Ends the session, or with ?all=1 every session of its user.
@@ -262,6 +267,7 @@ end
 
 -- The policy may reshape what is sent.
 local function answer(policy, request, data, reason, msg)
+  if data == true then return end
   if reason and policy then failures.refused(policy, request, reason) end
   if policy and policy.on_error and not data then
     local ok, failed = hook.told(policy, request, reason, msg)
@@ -320,7 +326,7 @@ end
 -- Serves the request: /v1/{app}/{call}, /v1/introspect, /v1/verify.
 function api.serve()
   local method, token, name, call = head()
-  local request = { method = method, token = token }
+  local request = { method = method, token = token, record = nil }
   local ok, why
   if call == "" and backend.calls[name] then
     ok, why = xpcall(backend.calls[name], traceback, request)

@@ -8,7 +8,6 @@ local identity = require "latchkey.identity"
 local login = require "latchkey.login"
 
 local ngx = ngx
-local format = string.format
 
 local RETRY = 60 -- seconds before a check that had no verdict is made anew
 
@@ -25,8 +24,7 @@ local KNOWN = '{"user_id":"%s",%s"expires_in":%d,"refresh_after":%s,'
 
 -- The openid as a JSON member, where the policy lets it out.
 local function shown_openid(policy, record)
-  local shown = login.exposes(policy, "openid") and record.openid_json
-  return shown and '"openid":' .. shown .. "," or ""
+  return login.exposes(policy, "openid") and record.openid_member or ""
 end
 
 -- Notes a verdict (nil: none came) on the ring that was asked about.
@@ -122,9 +120,10 @@ local function refresh_of(policy, record, now)
 end
 
 -- What GET and POST session answer, as JSON (written out: of all calls this
--- one is made most).  Where the policy has the server check, the platform may
--- be asked.  nil, reason, msg.  May wait.
-function check.describe(policy, record, now, request)
+-- one is made most): what write(format, ...), string.format by default, gives.
+-- Where the policy has the server check, the platform may be asked.  nil,
+-- reason, msg.  May wait.
+function check.describe(policy, record, now, request, write)
   if by_server[policy.check.by] then
     local ok, reason, msg = server_check(policy, record, now, request or {})
     if not ok then return nil, reason, msg end
@@ -134,11 +133,12 @@ function check.describe(policy, record, now, request)
   local verdict, age, verified = ring:info(now)
   local refresh, due = refresh_of(policy, record, now)
   local action = (verdict == "stale" or due) and "login" or "none"
+  write = write or string.format
   local openid, left = shown_openid(policy, record), record.expires - now
   if not verdict then
-    return format(UNKNOWN, record.user, openid, left, refresh, action)
+    return write(UNKNOWN, record.user, openid, left, refresh, action)
   end
-  return format(KNOWN, record.user, openid, left, refresh, verdict, age,
+  return write(KNOWN, record.user, openid, left, refresh, verdict, age,
     verified or "null", action)
 end
 

@@ -8,6 +8,7 @@ local req = require "latchkey.request"
 local ngx = ngx
 local encode = cjson.encode
 local answer, format = req.answer, string.format
+local write = req.format
 
 local reasons = {
   bad_request = { 400, "fix", "the request makes no sense" },
@@ -44,6 +45,12 @@ local reply = { reasons = reasons }
 function reply.ok(data)
   if type(data) == "table" then data = encode(data) end
   answer(200, '{"code":0,"msg":"ok","data":', data)
+end
+
+-- 200 with format's data, JSON, at once.  -> true
+function reply.write(fmt, ...)
+  write(200, '{"code":0,"msg":"ok","data":', fmt, ...)
+  return true
 end
 
 -- Sets the headers of a refusal: in how many seconds to try again, where that

@@ -33,7 +33,8 @@ end)
 local records = cache.new(function(text)
   local record = decode(text)
   record.ring = identity.ring_key(record.identity)
-  record.openid_json = record.openid and cjson.encode(record.openid)
+  record.openid_member = record.openid
+    and '"openid":' .. cjson.encode(record.openid) .. ","
   return record
 end)
 
@@ -52,7 +53,7 @@ function session.write(key, record, changes)
   local changed, till = {}, record.expires
   for name, value in pairs(record) do changed[name] = value end
   for name, value in pairs(changes or {}) do changed[name] = value or nil end
-  changed.ring, changed.openid_json = nil, nil
+  changed.ring, changed.openid_member = nil, nil
   if changed.ended then
     changed, till = remains(changed), math.min(till, ngx.time())
   end

@@ -43,6 +43,20 @@ static void a_formatted_text_of_any_length_fits(void **state)
     }
 }
 
+static void whole_numbers_are_written_in_decimal(void **state)
+{
+    (void)state;
+    struct buf b = { 0 };
+    const int64_t numbers[] = { 0, 10, -7, INT64_MAX, INT64_MIN };
+    for (size_t i = 0; i < sizeof numbers / sizeof *numbers; i++) {
+        buf_add_int(&b, numbers[i]);
+        buf_add_char(&b, ' ');
+    }
+    assert_slice(buf_slice(&b),
+                 "0 10 -7 9223372036854775807 -9223372036854775808 ");
+    buf_free(&b);
+}
+
 static void the_ending_nul_is_not_counted(void **state)
 {
     (void)state;
@@ -113,6 +127,7 @@ int main(void)
         cmocka_unit_test(what_is_added_lies_in_order),
         cmocka_unit_test(it_grows_as_needed),
         cmocka_unit_test(a_formatted_text_of_any_length_fits),
+        cmocka_unit_test(whole_numbers_are_written_in_decimal),
         cmocka_unit_test(the_ending_nul_is_not_counted),
         cmocka_unit_test(too_much_breaks_it_until_cleared),
         cmocka_unit_test(room_for_nothing_is_still_a_pointer),
