@@ -20,27 +20,40 @@ function cache.new(decode)
     cache)
 end
 
-local function keep(self, key, entry)
+local function keep(self, entry)
+  local young = self.young
+  if young[entry.key] == entry then return end
   if self.count >= SIZE then
-    self.old, self.young, self.count = self.young, {}, 0
+    self.old, self.young, self.count = young, {}, 0
   end
-  self.young[key], self.count = entry, self.count + 1
+  self.young[entry.key], self.count = entry, self.count + 1
 end
 
--- The decoded record, its version; nil, "not found" or "store_unavailable".
--- May wait.
-function cache:get(key)
+-- The place of a key, for cache.read: who asks for it often may hold it.
+function cache:at(key)
   local entry = self.young[key]
-  if not entry then
-    entry = self.old[key]
-    if entry then keep(self, key, entry) end
-  end
-  local value, version = get(key, entry and entry.version)
+  if entry then return entry end
+  entry = self.old[key]
+  if not entry then return { key = key, cache = self, version = nil } end
+  keep(self, entry)
+  return entry
+end
+
+-- The decoded record at a place, its version; nil, "not found" or
+-- "store_unavailable".  May wait.
+function cache.read(entry)
+  local value, version = get(entry.key, entry.version)
   if value == true then return entry.value, entry.version end
   if not value then return nil, version end
-  local decoded = self.decode(value)
-  keep(self, key, { value = decoded, version = version })
+  local decoded = entry.cache.decode(value)
+  entry.value, entry.version = decoded, version
+  keep(entry.cache, entry)
   return decoded, version
+end
+
+-- The same of a key.  May wait.
+function cache:get(key)
+  return cache.read(self:at(key))
 end
 
 -- f, with what it gave for the last keys remembered: for a pure function of

@@ -46,7 +46,7 @@ end
 local function record_of(options)
   local key = identity.key(options.app, options.openid)
   return { openid = options.openid, identity = key,
-           ring = identity.ring_key(key) }
+           ring = identity.ring_at(key) }
 end
 
 -- The calls of the platform called name.

@@ -27,14 +27,14 @@ local identity = {}
 
 local rings = cache.new(function(ring) return ring end)
 
--- Where the store has the ring of an identity key.
-function identity.ring_key(key)
-  return "ring/" .. key
+-- Where the ring of an identity key is, for identity.ring.
+function identity.ring_at(key)
+  return rings:at("ring/" .. key)
 end
 
--- The key ring under a ring key, for reading only; nil, reason.  May wait.
-function identity.ring(key)
-  local ring, why = rings:get(key)
+-- The key ring at such a place, for reading only; nil, reason.  May wait.
+function identity.ring(place)
+  local ring, why = cache.read(place)
   if ring then return ring end
   if why == "not found" then return keyring.new() end
   return nil, why

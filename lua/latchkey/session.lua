@@ -23,19 +23,19 @@ local ngx = ngx
 
 local session = { KEPT = 7 * 86400 } -- seconds that one is remembered
 
--- A token's key in the store; nil where its form is wrong.
-local key_of = cache.memo(function(text)
-  local hash = token.hash(text)
-  return hash and "session/" .. hash
-end)
-
 -- The decoded record, with what every look at it needs made once.
 local records = cache.new(function(text)
   local record = decode(text)
-  record.ring = identity.ring_key(record.identity)
+  record.ring = identity.ring_at(record.identity)
   record.openid_member = record.openid
     and '"openid":' .. cjson.encode(record.openid) .. ","
   return record
+end)
+
+-- Where a token's record is; nil where its form is wrong.
+local place_of = cache.memo(function(text)
+  local hash = token.hash(text)
+  return hash and records:at("session/" .. hash)
 end)
 
 local remembered = { "app", "identity", "created", "expires", "touched",
@@ -105,23 +105,23 @@ end
 -- The good session of a token: record, its key; nil, reason.  May wait.
 function session.find(policy, text, now)
   if not text then return nil, "token_missing" end
-  local key = key_of(text)
-  if not key then return nil, "token_invalid" end
-  local record, version = records:get(key)
+  local place = place_of(text)
+  if not place then return nil, "token_invalid" end
+  local record, version = cache.read(place)
   if not record then
     return nil, version == "not found" and "token_invalid" or version
   end
   if record.app ~= policy.name then return nil, "token_invalid" end
   local why = ended(record, policy, now)
   if why then return nil, why end
-  touch(policy, key, record, version, now)
-  return record, key
+  touch(policy, place.key, record, version, now)
+  return record, place.key
 end
 
 -- Whose token this is or was: the identity key of its user, or nil.  May wait.
 function session.owner(policy, text)
-  local key = text and key_of(text)
-  local record = key and records:get(key)
+  local place = text and place_of(text)
+  local record = place and cache.read(place)
   return record and record.app == policy.name and record.identity or nil
 end
 
@@ -139,16 +139,16 @@ end
 -- A session of any app (introspect, verify): record, policy; nil, reason.
 -- Whoever asks has it from the client, so it is in use.  May wait.
 function session.find_any(apps, text, now)
-  local key = text and key_of(text)
+  local place = text and place_of(text)
   local record, version = nil, "not found"
-  if key then record, version = records:get(key) end
+  if place then record, version = cache.read(place) end
   local policy = record and apps.get(record.app)
   if not policy then
     return nil, version == "store_unavailable" and version or "token_invalid"
   end
   local why = ended(record, policy, now)
   if why then return nil, why end
-  touch(policy, key, record, version, now)
+  touch(policy, place.key, record, version, now)
   return record, policy
 end
 
