@@ -40,7 +40,7 @@ static void push_lower(lua_State *L, struct slice name, bool dashes)
                   : c == '_' && dashes ? '-'
                                        : c;
     }
-    lua_pushlstring(L, text, name.len);
+    vm_push_word(L, SLICE_OF(text, name.len));
     if (text != small)
         lua_remove(L, -2);
 }
@@ -61,7 +61,7 @@ int collect_headers(lua_State *L, const struct http_header *headers,
     int t = lua_gettop(L);
     for (unsigned i = 0; i < n; i++) {
         if (raw)
-            vm_push(L, headers[i].name);
+            vm_push_word(L, headers[i].name);
         else
             push_lower(L, headers[i].name, false);
         vm_push(L, headers[i].value);

@@ -335,7 +335,8 @@ static int f_info(lua_State *L)
     if (!ring->count)
         return 0;
     const struct session_key *key = &ring->keys[0];
-    lua_pushstring(L, keyring_verdict_name((enum keyring_verdict)key->verdict));
+    vm_push_word(
+        L, slice_str(keyring_verdict_name((enum keyring_verdict)key->verdict)));
     push_age(L, now, key->learnt);
     push_age(L, now, key->verified);
     return 3;

@@ -52,7 +52,7 @@ static int f_head(lua_State *L)
 {
     struct request *r = api_request(L);
     struct slice token = token_of(r), app, call;
-    vm_push(L, r->method);
+    vm_push_word(L, r->method);
     if (token.len)
         vm_push(L, token);
     else
@@ -62,8 +62,8 @@ static int f_head(lua_State *L)
         return 2;
     }
     r->route = route_of(call.len ? call : app);
-    vm_push(L, app);
-    vm_push(L, call);
+    vm_push_word(L, app);
+    vm_push_word(L, call);
     return 4;
 }
 
@@ -109,6 +109,8 @@ static void begin_answer(struct request *r, int status, struct slice id)
     buf_clear(&r->output);
     r->headers_sent = true;
 }
+
+enum { FORMATTED = 500 }; /* bytes, as a rule at most */
 
 #define ID_MEMBER ",\"request_id\":\""
 
@@ -171,6 +173,7 @@ static int f_format(lua_State *L)
     struct request *r = api_request(L);
     struct slice id = request_id(r);
     begin_answer(r, status, id);
+    buf_reserve(&r->output, FORMATTED);
     buf_add(&r->output, vm_check_slice(L, 2));
     add_formatted(&r->output, L, 3);
     end_answer(r, id);

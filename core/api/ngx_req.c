@@ -17,7 +17,7 @@ static const struct method {
 
 static int f_get_method(lua_State *L)
 {
-    vm_push(L, api_request(L)->method);
+    vm_push_word(L, api_request(L)->method);
     return 1;
 }
 
@@ -113,15 +113,16 @@ void ngx_req_change_header(struct request *r, struct slice name,
         add_header(r, name, value);
 }
 
-static void push_decoded(lua_State *L, struct slice s)
+static void push_decoded(lua_State *L, struct slice s,
+                         void (*push)(lua_State *L, struct slice s))
 {
     if (slice_find(s, '%') == s.len && slice_find(s, '+') == s.len) {
-        vm_push(L, s);
+        push(L, s);
         return;
     }
     struct buf out = { 0 };
     text_unescape_uri(&out, s, true);
-    vm_push(L, buf_slice(&out));
+    push(L, buf_slice(&out));
     buf_free(&out);
 }
 
@@ -139,9 +140,9 @@ static int collect_args(lua_State *L, const struct request *r,
             lua_pushliteral(L, "truncated");
             return 2;
         }
-        push_decoded(L, name);
+        push_decoded(L, name, vm_push_word);
         if (value.data)
-            push_decoded(L, value);
+            push_decoded(L, value, vm_push);
         else
             lua_pushboolean(L, true);
         collect_put(L, t);

@@ -7,6 +7,7 @@
 #include "base/err.h"
 #include "base/slice.h"
 #include "vm/limits.h"
+#include "vm/words.h"
 #include <lauxlib.h>
 #include <lua.h>
 #include <stdint.h>
@@ -26,6 +27,7 @@ struct vm {
     unsigned idle_count;
     unsigned holds; /* tasks and others that still need the state */
     struct limits limits;
+    struct words words;
     const char *phase; /* the phase that runs outside tasks, or NULL */
     int marks, trail;  /* tables in the registry, see vm.c */
     void (*on_wait)(struct task *t); /* a task has begun to; NULL: nobody */
@@ -107,6 +109,13 @@ static inline struct slice vm_check_slice(lua_State *L, int index)
 static inline void vm_push(lua_State *L, struct slice s)
 {
     lua_pushlstring(L, s.data ? s.data : "", s.len);
+}
+
+/* As vm_push, for names and the like (vm/words.h), by a function that was
+ * registered with vm_register. */
+static inline void vm_push_word(lua_State *L, struct slice s)
+{
+    words_push(&vm_of(L)->words, L, s);
 }
 
 /* The usual answer of a function that failed: nil, reason. */
