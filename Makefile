@@ -62,6 +62,11 @@ build/fuzz/fuzz_%: build/fuzz/tests/fuzz/fuzz_%.o build/fuzz/core.a
 	echo ld $@
 	clang $(ASAN) -fsanitize=fuzzer $(LD_ALL) -o $@ $^ $(LD_LIBS)
 
+build/debug/fuzz_%: build/debug/tests/fuzz/fuzz_%.o \
+                    build/debug/tests/fuzz/replay.o build/debug/core.a
+	echo ld $@
+	$(CC) $(ASAN) $(LD_ALL) -o $@ $^ $(LD_LIBS)
+
 .SECONDARY: # keep the objects of tests
 
 libs:
@@ -70,7 +75,7 @@ libs:
 
 # What people type.
 debug: build/debug/latchkey          # with ASan and UBSan
-unit-build: $(UNIT:%=build/debug/%)
+unit-build: $(UNIT:%=build/debug/%) $(FUZZ:%=build/debug/%)
 fuzz-build: $(FUZZ:%=build/fuzz/%)
 
 flags:                               # what lint compiles with
