@@ -101,6 +101,9 @@ bench:
 bench-scale:                         # with 10,000 to 10,000,000 users
 	tests/packages bench
 	tests/bench/scale
+bench-durable:                       # logins on disk: LMDB beside Redis
+	tests/packages bench
+	tests/bench/durable
 storm:                               # thousands of phones; PHONES=, SEED=
 	tests/packages storm
 	$(MAKE) --no-print-directory all
@@ -131,5 +134,5 @@ deb:                                 # build/latchkey_VERSION_ARCH.deb
 	scripts/package/deb.sh
 
 .PHONY: all libs flags debug unit-build fuzz-build
-.PHONY: run test unit tsan fuzz lint bench bench-scale storm
+.PHONY: run test unit tsan fuzz lint bench bench-scale bench-durable storm
 .PHONY: format clean install deb

@@ -11,7 +11,10 @@ import re
 import shutil
 import socket
 import subprocess
+import sys
 import time
+from importlib.machinery import SourceFileLoader
+from importlib.util import module_from_spec, spec_from_loader
 
 HERE = pathlib.Path(__file__).resolve().parent
 ROOT = HERE.parents[1]
@@ -22,6 +25,16 @@ APPID = "wx4f4bc4dec97d474b"  # demo-wechat's
 
 class Failure(Exception):
     """What the caller should read instead of a table."""
+
+
+def sibling(name):
+    """The script `name` beside this one, for what others need too."""
+    sys.dont_write_bytecode = True
+    loader = SourceFileLoader(name, str(HERE / name))
+    module = module_from_spec(spec_from_loader(name, loader))
+    sys.modules[name] = module
+    loader.exec_module(module)
+    return module
 
 
 def free_port():
@@ -128,9 +141,9 @@ class Redis(Process):
     """Whom a row of the API talks to."""
     binary = shutil.which("redis-server")
 
-    def start(self):
+    def start(self, *options):
         super().start(self.binary, "--bind", "127.0.0.1", "--port", self.port,
-                      "--save", "", "--appendonly", "no")
+                      "--save", "", *(options or ("--appendonly", "no")))
 
 
 class Floor(Process):

@@ -57,7 +57,8 @@ end
 _G.done = function(summary, latency)
   local e = summary.errors
   io.stderr:write(format(
-    '{"requests":%d,"usec":%d,"p99":%d,"refused":%d,"broken":%d}\n',
-    summary.requests, summary.duration, latency:percentile(99), e.status,
+    '{"requests":%d,"usec":%d,"p50":%d,"p99":%d,"refused":%d,"broken":%d}\n',
+    summary.requests, summary.duration, latency:percentile(50),
+    latency:percentile(99), e.status,
     e.connect + e.read + e.write + e.timeout))
 end
