@@ -16,6 +16,7 @@ package.loaded["latchkey.store"] = {
     if records[key] then return records[key], "version" end
     return nil, "not found"
   end,
+  shared = function() return false end,
   commit = function(writes)
     if store_out then return nil, "store_unavailable" end
     records[writes[1].key] = writes[1].value
