@@ -154,9 +154,7 @@ enum { SCAN_MAX = 20000 };
 struct scanning {
     struct store_scan scan;
     struct task *task; /* NULL: it went away, or none waits */
-    int (*push)(lua_State *L, struct scanning *s);
-    uint64_t at;
-    char prefix[STORE_KEY_MAX], after[STORE_KEY_MAX];
+    char prefix[STORE_KEY_MAX], after[STORE_AFTER_MAX];
 };
 
 /* What to go on with, beyond the last key that was looked at; or nil. */
@@ -169,9 +167,9 @@ static void push_next(lua_State *L, const struct store_scan *s,
         lua_pushnil(L);
 }
 
-static int push_keys(lua_State *L, struct scanning *s)
+static int push_keys(lua_State *L, const struct store_scan *s)
 {
-    struct slice left = buf_slice(&s->scan.keys), key = SLICE_NONE;
+    struct slice left = buf_slice(&s->keys), key = SLICE_NONE;
     uint64_t expires, now = (uint64_t)clock_now();
     int count = 0;
     lua_newtable(L);
@@ -181,25 +179,25 @@ static int push_keys(lua_State *L, struct scanning *s)
         vm_push(L, key);
         lua_rawseti(L, -2, ++count);
     }
-    push_next(L, &s->scan, key);
+    push_next(L, s, key);
     return 2;
 }
 
-static int push_count(lua_State *L, struct scanning *s)
+static int push_count(lua_State *L, const struct store_scan *s)
 {
-    struct slice left = buf_slice(&s->scan.keys), key = SLICE_NONE;
+    struct slice left = buf_slice(&s->keys), last = SLICE_NONE;
     uint64_t expires;
-    lua_Integer count = 0;
-    while (store_scan_next(&left, &key, &expires))
-        count += !expires || expires > s->at;
-    lua_pushinteger(L, count);
-    push_next(L, &s->scan, key);
+    store_scan_next(&left, &last, &expires);
+    lua_pushinteger(L, (lua_Integer)s->count);
+    push_next(L, s, last);
     return 2;
 }
 
-static int push_scan(lua_State *L, struct scanning *s)
+static int push_scan(lua_State *L, const struct scanning *s)
 {
-    return s->scan.result ? vm_fail(L, "store_unavailable") : s->push(L, s);
+    if (s->scan.result)
+        return vm_fail(L, "store_unavailable");
+    return s->scan.counts ? push_count(L, &s->scan) : push_keys(L, &s->scan);
 }
 
 static void scanning_free(struct scanning *s)
@@ -223,13 +221,12 @@ static void leave_scan(struct task *t)
     ((struct scanning *)t->op)->task = NULL; /* on_scanned frees it */
 }
 
-static int scan(lua_State *L, uint64_t at,
-                int (*push)(lua_State *L, struct scanning *s))
+static int scan(lua_State *L, bool counts, uint64_t beyond)
 {
     struct slice prefix = vm_check_slice(L, 1), after = vm_slice(L, 2);
     lua_Integer max = luaL_checkinteger(L, 3);
     luaL_argcheck(L, prefix.len <= STORE_KEY_MAX, 1, "too long");
-    luaL_argcheck(L, after.len <= STORE_KEY_MAX, 2, "too long");
+    luaL_argcheck(L, after.len <= STORE_AFTER_MAX, 2, "too long");
     luaL_argcheck(L, max >= 1 && max <= SCAN_MAX, 3, "1 to 20000 expected");
     struct store_conn *conn = conn_of(L);
     struct task *t = store_waits(conn) ? task_check(L) : NULL;
@@ -242,10 +239,10 @@ static int scan(lua_State *L, uint64_t at,
     s->scan = (struct store_scan){ .prefix = SLICE_OF(s->prefix, prefix.len),
                                    .after = SLICE_OF(s->after, after.len),
                                    .max = (unsigned)max,
+                                   .counts = counts,
+                                   .beyond = beyond,
                                    .on_done = on_scanned,
                                    .user = s };
-    s->push = push;
-    s->at = at;
     s->task = t;
     if (store_scan(conn, &s->scan) == PENDING)
         return task_wait(t, leave_scan, s);
@@ -260,14 +257,15 @@ static int scan(lua_State *L, uint64_t at,
  * may come twice, and the list may be empty before the end.  May wait. */
 static int f_keys(lua_State *L)
 {
-    return scan(L, 0, push_keys);
+    return scan(L, false, 0);
 }
 
-/* store.count(prefix, after or nil, max, at) -> how many of these keys are
- * kept beyond unix time `at`; and as store.keys.  May wait. */
+/* store.count(prefix, after or nil, max, at) -> how many of these keys expire
+ * after unix time `at`; what to give as `after` to go on counting, or nil at
+ * the end.  nil, "store_unavailable".  May wait. */
 static int f_count(lua_State *L)
 {
-    return scan(L, (uint64_t)luaL_checknumber(L, 4), push_count);
+    return scan(L, true, (uint64_t)luaL_checknumber(L, 4));
 }
 
 /* ---- writing ------------------------------------------------------------- */

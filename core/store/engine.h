@@ -28,8 +28,8 @@ struct store_engine {
     enum err (*get)(void *reader, struct slice key, struct slice *record);
     void (*release)(void *reader);
 
-    /* Adds up to scan->max keys to scan->keys with store_scanned, and sets
-     * scan->more.  Needs no release. */
+    /* Adds up to scan->max keys to scan->keys with store_scanned, or counts so
+     * many, and sets scan->more.  Needs no release. */
     enum err (*scan)(void *reader, struct store_scan *scan);
 
     /* Whether a record that has not expired is sealed by the master key of
@@ -51,8 +51,12 @@ struct store_engine {
     void (*abort)(void *db);
 };
 
-/* For scan: notes a key and its record. (store.c) */
+/* For scan: notes a key and its record, or counts it. (store.c) */
 void store_scanned(struct store_scan *scan, struct slice key,
                    struct slice record);
+
+/* For a scan that counts: notes where it is, and whether that counts.
+ * (store.c) */
+void store_counted(struct store_scan *scan, struct slice at, bool counts);
 
 extern const struct store_engine lmdb_engine, memory_engine;

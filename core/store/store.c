@@ -357,15 +357,30 @@ enum err store_get(struct store_conn *conn, struct store_read *read)
 /* In scan->keys: [expires 8][length 2][key], as this machine writes numbers. */
 enum { SCANNED = 8 + 2 };
 
+static void add_key(struct store_scan *scan, struct slice key, uint64_t expires)
+{
+    uint16_t len = (uint16_t)key.len;
+    buf_add(&scan->keys, SLICE_OF(&expires, 8));
+    buf_add(&scan->keys, SLICE_OF(&len, 2));
+    buf_add(&scan->keys, key);
+}
+
+void store_counted(struct store_scan *scan, struct slice at, bool counts)
+{
+    buf_clear(&scan->keys);
+    add_key(scan, at, 0);
+    scan->count += counts;
+}
+
 void store_scanned(struct store_scan *scan, struct slice key,
                    struct slice record)
 {
     struct record_head head = { 0 };
-    uint16_t len = (uint16_t)key.len;
     record_read_head(record, &head);
-    buf_add(&scan->keys, SLICE_OF(&head.expires, 8));
-    buf_add(&scan->keys, SLICE_OF(&len, 2));
-    buf_add(&scan->keys, key);
+    if (scan->counts)
+        store_counted(scan, key, head.expires > scan->beyond);
+    else
+        add_key(scan, key, head.expires);
 }
 
 bool store_scan_next(struct slice *keys, struct slice *key, uint64_t *expires)
@@ -384,10 +399,11 @@ enum err store_scan(struct store_conn *conn, struct store_scan *scan)
 {
     buf_clear(&scan->keys);
     scan->more = false;
+    scan->count = 0;
     if (conn->closing)
         return scan->result = err_set(ERR_CLOSED, "store: closed");
     if (!scan->max || scan->prefix.len > STORE_KEY_MAX ||
-        scan->after.len > STORE_KEY_MAX)
+        scan->after.len > STORE_AFTER_MAX)
         return scan->result = err_set(ERR_INVALID, "store: no such scan");
     if (conn->redis)
         return scan->result = redis_scan(conn->redis, scan);

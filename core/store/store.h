@@ -74,16 +74,20 @@ struct store_commit {
     void (*on_settled)(struct store_commit *commit, enum err e);
 };
 
-enum { STORE_POSITION = 48 };
+enum { STORE_POSITION = 48, STORE_AFTER_MAX = 8 + STORE_KEY_MAX };
 
 /* Keys that begin with prefix, in order; over Redis without one, a key may come
- * twice, and any number of keys of other prefixes is looked at. */
+ * twice, and any number of keys of other prefixes is looked at.  A scan that
+ * only counts has its own order, in which keys holds what it looked at last. */
 struct store_scan {
     struct slice prefix;
+    bool counts;        /* tell how many of them expire after beyond, */
+    uint64_t beyond;    /* unix seconds */
     struct slice after; /* only keys beyond it (Redis: where next was); none:
                          * from the start; it lives until the answer */
     unsigned max;       /* how many to look at, expired ones too */
     struct buf keys;    /* the caller's, emptied first: for store_scan_next */
+    uint64_t count;     /* where it counts */
     bool more;          /* there may be keys beyond the last one */
     char next[STORE_POSITION]; /* Redis: after for what follows */
     enum err result;

@@ -13,7 +13,7 @@ local ngx = ngx
 
 local EVERY = 1       -- seconds
 local LOOKED = 100    -- users a step
-local COUNTED = 5000  -- sessions a step
+local COUNTED = 2000  -- sessions a step: some 50 pages
 local UNTIL_OLD = 30  -- seconds: a job that whoever began it still does
 
 local sweeper = {}

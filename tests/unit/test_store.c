@@ -467,6 +467,49 @@ static void a_scan_goes_on_where_its_last_key_was_removed(void **state)
     assert_string_equal(scanned(f, "a/", "a/1", 1), "a/2:0 ");
 }
 
+/* What counting in steps of so many comes to. */
+static uint64_t counted(struct fixture *f, const char *prefix, uint64_t beyond,
+                        unsigned max)
+{
+    char after[STORE_AFTER_MAX];
+    struct store_scan s = { .prefix = slice_str(prefix),
+                            .counts = true,
+                            .beyond = beyond,
+                            .max = max };
+    uint64_t expires, total = 0;
+    do {
+        assert_int_equal(store_scan(f->conn, &s), OK);
+        total += s.count;
+        struct slice left = buf_slice(&s.keys), last;
+        if (!store_scan_next(&left, &last, &expires))
+            break;
+        memcpy(after, last.data, last.len);
+        s.after = SLICE_OF(after, last.len);
+    } while (s.more);
+    buf_free(&s.keys);
+    return total;
+}
+
+static void a_scan_counts_what_expires_after_a_time(void **state)
+{
+    struct fixture *f = *state;
+    enum { END = 2000000000 };
+    assert_int_equal(fixture_put(f, "s/1", "v", END + 5), OK);
+    assert_int_equal(fixture_put(f, "s/2", "v", END + 1), OK);
+    assert_int_equal(fixture_put(f, "t/1", "v", END + 4), OK);
+    assert_int_equal(fixture_put(f, "s/3", "v", END + 3), OK);
+    assert_int_equal(fixture_put(f, "s/4", "v", 0), OK);
+    for (unsigned max = 1; max < 9; max++) {
+        assert_int_equal(counted(f, "s/", 0, max), 3);
+        assert_int_equal(counted(f, "s/", END, max), 3);
+        assert_int_equal(counted(f, "s/", END + 1, max), 2);
+        assert_int_equal(counted(f, "s/", END + 5, max), 0);
+        assert_int_equal(counted(f, "", END + 3, max), 2);
+    }
+    assert_int_equal(fixture_put(f, "s/1", "v", END), OK);
+    assert_int_equal(counted(f, "s/", END, 2), 2);
+}
+
 #define ALL(test)                                                              \
     cmocka_unit_test_setup_teardown(test, open_memory, close_any),             \
         cmocka_unit_test_setup_teardown(test, open_lmdb, close_any),           \
@@ -493,6 +536,7 @@ int main(void)
         ALL(expired_records_are_swept_and_no_others),
         SOME(a_scan_walks_the_keys_of_a_prefix_in_steps),
         SOME(a_scan_goes_on_where_its_last_key_was_removed),
+        SOME(a_scan_counts_what_expires_after_a_time),
         ALL(lengths_are_checked),
         ALL(an_answer_may_put_again),
         ALL(detaching_answers_what_is_pending),
