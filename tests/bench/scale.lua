@@ -50,7 +50,7 @@ end
 local function add_users()
   local policy = apps.get(APP)
   local like = identity.key(APP, ngx.var.arg_ring)
-  local ring = must(store.get(identity.ring_key(like)))
+  local ring = must(store.get("ring/" .. like))
   ngx.req.read_body()
   local lines = ngx.req.get_body_data():gmatch "([^\t]+)\t([^\t]+)\t(%d+)\n"
   in_parallel(function()
