@@ -117,6 +117,7 @@ class Process:
         self.client.request(method, path, body, headers)
         answer = self.client.getresponse()
         text = answer.read().decode()
+        self.client.close()  # before the next call may lie minutes
         if answer.status != 200:
             raise Failure(f"{self.name}: {method} {path}: {answer.status} "
                           f"{text}\n{self.log()}")
