@@ -30,9 +30,10 @@ def binary():
 
 
 def free_port():
-    """A port below those that the system gives to outgoing connections."""
+    """A port below those that the system gives to outgoing connections; so is
+    the one 10000 above, which a Redis of a cluster takes."""
     while True:
-        port = random.randint(10000, 32000)
+        port = random.randint(10000, 22000)
         with socket.socket() as probe:
             with contextlib.suppress(OSError):
                 probe.bind(("127.0.0.1", port))

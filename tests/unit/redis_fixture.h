@@ -22,14 +22,14 @@ static inline struct sockaddr_in redis_server_address(unsigned port)
                                  .sin_addr.s_addr = htonl(INADDR_LOOPBACK) };
 }
 
-/* Below those that the system gives out; 10000 more is a cluster's own. */
+/* Below those that the system gives out, as is a cluster's own, 10000 more. */
 static inline unsigned redis_server_port(void)
 {
     static unsigned seed;
     if (!seed)
         seed = (unsigned)getpid();
     for (;;) {
-        unsigned port = 10000 + (unsigned)rand_r(&seed) % 22000;
+        unsigned port = 10000 + (unsigned)rand_r(&seed) % 12000;
         struct sockaddr_in at = redis_server_address(port);
         int fd = socket(AF_INET, SOCK_STREAM, 0);
         bool is_free = !bind(fd, (struct sockaddr *)&at, sizeof at);
@@ -59,8 +59,9 @@ static inline bool redis_server_say(unsigned port, const char *line, char *out,
     return got > 0;
 }
 
-/* Begins it on its port, with further options, where option is not NULL. */
-static inline void redis_server_run(struct redis_server *s, const char *option)
+/* Begins it on its port, with further options, where option is not NULL; false
+ * where it does not stay: somebody else has taken the port. */
+static inline bool redis_server_try(struct redis_server *s, const char *option)
 {
     char port[8], answer[64];
     snprintf(port, sizeof port, "%u", s->port);
@@ -80,11 +81,19 @@ static inline void redis_server_run(struct redis_server *s, const char *option)
         _exit(127);
     }
     for (int i = 0; i < 1000; i++) {
+        if (waitpid(s->pid, NULL, WNOHANG))
+            return false;
         if (redis_server_say(s->port, "PING", answer, sizeof answer))
-            return;
+            return true;
         usleep(10000);
     }
-    fail_msg("redis-server does not start");
+    return false;
+}
+
+static inline void redis_server_run(struct redis_server *s, const char *option)
+{
+    if (!redis_server_try(s, option))
+        fail_msg("redis-server does not start");
 }
 
 static inline void redis_server_start(struct redis_server *s,
@@ -92,8 +101,12 @@ static inline void redis_server_start(struct redis_server *s,
 {
     snprintf(s->dir, sizeof s->dir, "/tmp/test-redis-XXXXXX");
     assert_non_null(mkdtemp(s->dir));
-    s->port = redis_server_port();
-    redis_server_run(s, option);
+    for (int tries = 5; tries; tries--) {
+        s->port = redis_server_port();
+        if (redis_server_try(s, option))
+            return;
+    }
+    fail_msg("redis-server does not start");
 }
 
 static inline void redis_server_end(struct redis_server *s)
