@@ -10,6 +10,7 @@ function shown(path, value) {
     return `${value[0]} / ${span(value[1])}`;
   }
   if (Array.isArray(value)) return value.join(", ");
+  if (path.startsWith("limit.") || value === 0) return t("off");
   const counts = path === "key.keep" || path === "session.max";
   return typeof value === "number" && !counts ? span(value) : String(value);
 }

@@ -40,6 +40,7 @@ const words = {
   policy: ["Policy, defaults filled in", "策略（含默认值）"],
   field: ["field", "字段"],
   value: ["value", "值"],
+  off: ["off", "关闭"],
   generation: ["Generation {n}", "第 {n} 代"],
   reload: ["Reload", "重新加载"],
   reload_ok: ["last reload worked:", "上次加载成功："],
