@@ -117,6 +117,36 @@ void ngx_socket_close(struct cosocket *k)
     wake(k->writer);
 }
 
+void ngx_socket_deadline(struct task *t, uint64_t msec, uv_timer_cb on_late)
+{
+    uv_update_time(t->vm->loop);
+    uv_timer_start(&t->timer, on_late, msec, 0);
+}
+
+static void stop_waiting(struct cosocket *k, struct task *t)
+{
+    if (k->connector == t)
+        k->connector = NULL;
+    if (k->reader == t)
+        k->reader = NULL;
+    if (k->writer == t)
+        k->writer = NULL;
+    uv_timer_stop(&t->timer);
+}
+
+void ngx_socket_resume(struct cosocket *k, struct task *t, int n)
+{
+    stop_waiting(k, t);
+    task_resume(t, n);
+}
+
+void ngx_socket_cancel(struct task *t)
+{
+    struct cosocket *k = t->op;
+    stop_waiting(k, t);
+    ngx_socket_close(k);
+}
+
 void ngx_socket_close_side(struct cosocket *k, enum stream_side side)
 {
     if (side == STREAM_IN)

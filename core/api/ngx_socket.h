@@ -96,6 +96,15 @@ void ngx_socket_own(lua_State *L, struct cosocket *k);
 /* Drops the connection; who waits is told.  It can be connected again. */
 void ngx_socket_close(struct cosocket *k);
 
+/* A wait of t's that begins: after so long comes on_late. */
+void ngx_socket_deadline(struct task *t, uint64_t msec, uv_timer_cb on_late);
+
+/* t, which waits for k, goes on with n results that are on its stack. */
+void ngx_socket_resume(struct cosocket *k, struct task *t, int n);
+
+/* What task_wait calls where t's wait for its socket is given up. */
+void ngx_socket_cancel(struct task *t);
+
 /* One side is at its end; with both the connection is dropped. */
 void ngx_socket_close_side(struct cosocket *k, enum stream_side side);
 

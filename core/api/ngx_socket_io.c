@@ -102,14 +102,6 @@ static int try_write(struct cosocket *k, lua_State *L, struct task *t)
     return 1;
 }
 
-static void end_write(struct cosocket *k, int n)
-{
-    struct task *t = k->writer;
-    k->writer = NULL;
-    uv_timer_stop(&t->timer);
-    task_resume(t, n);
-}
-
 static void on_writable(void *user)
 {
     struct cosocket *k = user;
@@ -118,7 +110,7 @@ static void on_writable(void *user)
     if (n == SOCKET_WAITS)
         stream_wait(k->stream, STREAM_OUT, on_writable, k);
     else
-        end_write(k, n);
+        ngx_socket_resume(k, t, n);
 }
 
 static void on_write_late(uv_timer_t *timer)
@@ -127,15 +119,8 @@ static void on_write_late(uv_timer_t *timer)
     struct cosocket *k = t->op;
     if (k->stream)
         stream_unwait(k->stream, STREAM_OUT);
-    end_write(k, fail_write(k, t->co, t, k->stream ? ERR_TIMEOUT : ERR_CLOSED));
-}
-
-static void cancel_write(struct task *t)
-{
-    struct cosocket *k = t->op;
-    k->writer = NULL;
-    uv_timer_stop(&t->timer);
-    ngx_socket_close(k);
+    enum err why = k->stream ? ERR_TIMEOUT : ERR_CLOSED;
+    ngx_socket_resume(k, t, fail_write(k, t->co, t, why));
 }
 
 static int wait_to_write(lua_State *L, struct cosocket *k, uint64_t msec)
@@ -148,9 +133,8 @@ static int wait_to_write(lua_State *L, struct cosocket *k, uint64_t msec)
     k->rest = slice_from(buf_slice(&k->out), k->out.len - k->rest.len);
     k->writer = t;
     stream_wait(k->stream, STREAM_OUT, on_writable, k);
-    uv_update_time(t->vm->loop);
-    uv_timer_start(&t->timer, on_write_late, msec, 0);
-    return task_wait(t, cancel_write, k);
+    ngx_socket_deadline(t, msec, on_write_late);
+    return task_wait(t, ngx_socket_cancel, k);
 }
 
 int ngx_socket_refuse_closed(lua_State *L, const struct cosocket *k,
@@ -279,14 +263,6 @@ static int try_read(struct cosocket *k, lua_State *L, struct task *t)
     return fail_read(k, L, t, ERR_CLOSED);
 }
 
-static void end_read(struct cosocket *k, int n)
-{
-    struct task *t = k->reader;
-    k->reader = NULL;
-    uv_timer_stop(&t->timer);
-    task_resume(t, n);
-}
-
 static void on_readable(void *user)
 {
     struct cosocket *k = user;
@@ -295,7 +271,7 @@ static void on_readable(void *user)
     if (n == SOCKET_WAITS)
         stream_wait(k->stream, STREAM_IN, on_readable, k);
     else
-        end_read(k, n);
+        ngx_socket_resume(k, t, n);
 }
 
 static void on_read_late(uv_timer_t *timer)
@@ -304,15 +280,8 @@ static void on_read_late(uv_timer_t *timer)
     struct cosocket *k = t->op;
     if (k->stream)
         stream_unwait(k->stream, STREAM_IN);
-    end_read(k, fail_read(k, t->co, t, k->stream ? ERR_TIMEOUT : ERR_CLOSED));
-}
-
-static void cancel_read(struct task *t)
-{
-    struct cosocket *k = t->op;
-    k->reader = NULL;
-    uv_timer_stop(&t->timer);
-    ngx_socket_close(k);
+    enum err why = k->stream ? ERR_TIMEOUT : ERR_CLOSED;
+    ngx_socket_resume(k, t, fail_read(k, t->co, t, why));
 }
 
 /* k->scan says what. */
@@ -327,9 +296,8 @@ static int read_piece(lua_State *L, struct cosocket *k)
     struct task *t = task_check(L);
     k->reader = t;
     stream_wait(k->stream, STREAM_IN, on_readable, k);
-    uv_update_time(t->vm->loop);
-    uv_timer_start(&t->timer, on_read_late, msec, 0);
-    return task_wait(t, cancel_read, k);
+    ngx_socket_deadline(t, msec, on_read_late);
+    return task_wait(t, ngx_socket_cancel, k);
 }
 
 /* The socket at index if it can be read now, else NULL and results. */
