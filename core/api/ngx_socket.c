@@ -191,6 +191,17 @@ void ngx_socket_log(const struct task *t, enum log_level level,
     buf_free(&text);
 }
 
+int ngx_socket_refuse_closed(lua_State *L, const struct cosocket *k,
+                             const char *what)
+{
+    const struct conf_sockets *conf = k && k->conf ? k->conf : api_sockets(L);
+    if (conf->log_errors)
+        ngx_socket_log(task_running(L), LOG_ERR,
+                       "attempt to %s data on a closed socket: u:%p, c:%p",
+                       what, (const void *)k, (void *)NULL);
+    return vm_fail(L, "closed");
+}
+
 struct resolver *ngx_socket_resolver(const struct cosocket *k)
 {
     struct ngx_sockets *all = k->api->sockets;
