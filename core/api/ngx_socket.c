@@ -58,6 +58,17 @@ const char *ngx_socket_busy(const struct cosocket *k, unsigned uses)
     return NULL;
 }
 
+bool ngx_socket_may(lua_State *L, const struct cosocket *k, const void *owner,
+                    unsigned uses)
+{
+    if (k->owner != owner)
+        luaL_error(L, "bad request");
+    const char *busy = ngx_socket_busy(k, uses);
+    if (busy)
+        vm_fail(L, busy);
+    return !busy;
+}
+
 static void on_owner_ends(struct cleanup *c)
 {
     struct cosocket *k =
@@ -259,12 +270,8 @@ static int f_close(lua_State *L)
     struct cosocket *k = ngx_socket_at(L, 1);
     if (!k || !k->stream)
         return vm_fail(L, "closed");
-    if (k->owner != owner)
-        return luaL_error(L, "bad request");
-    const char *busy =
-        ngx_socket_busy(k, SOCKET_CONNECTS | SOCKET_READS | SOCKET_WRITES);
-    if (busy)
-        return vm_fail(L, busy);
+    if (!ngx_socket_may(L, k, owner, SOCKET_ALL))
+        return 2;
     ngx_socket_close(k);
     lua_pushinteger(L, 1);
     return 1;

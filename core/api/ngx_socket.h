@@ -67,7 +67,8 @@ struct cosocket {
 enum ngx_socket_use {
     SOCKET_CONNECTS = 1,
     SOCKET_READS = 2,
-    SOCKET_WRITES = 4
+    SOCKET_WRITES = 4,
+    SOCKET_ALL = 7
 };
 
 /* What a step gives that has to wait; otherwise it is a number of results. */
@@ -89,6 +90,11 @@ struct cosocket *ngx_socket_new(lua_State *L);
 
 /* Why the socket cannot be used so now, or NULL.  uses: of ngx_socket_use. */
 const char *ngx_socket_busy(const struct cosocket *k, unsigned uses);
+
+/* Whether owner, of ngx_socket_owner, may use the socket so now; false: nil
+ * and why not are pushed.  Raises "bad request" where it is somebody else's. */
+bool ngx_socket_may(lua_State *L, const struct cosocket *k, const void *owner,
+                    unsigned uses);
 
 /* Begins to belong to the running request or timer. */
 void ngx_socket_own(lua_State *L, struct cosocket *k);

@@ -368,8 +368,7 @@ int ngx_socket_connect(lua_State *L)
     if (refused)
         return refused;
     struct cosocket *k = check_socket(L, owner);
-    const char *busy =
-        ngx_socket_busy(k, SOCKET_CONNECTS | SOCKET_READS | SOCKET_WRITES);
+    const char *busy = ngx_socket_busy(k, SOCKET_ALL);
     if (busy)
         return vm_fail(L, busy);
     struct task *t = task_check(L);
@@ -413,13 +412,8 @@ int ngx_socket_bind(lua_State *L)
 /* 0, or the results of a refusal. */
 static int check_keepable(lua_State *L, struct cosocket *k)
 {
-    const void *owner = ngx_socket_owner(L);
-    if (k->owner != owner)
-        return luaL_error(L, "bad request");
-    const char *busy =
-        ngx_socket_busy(k, SOCKET_CONNECTS | SOCKET_READS | SOCKET_WRITES);
-    if (busy)
-        return vm_fail(L, busy);
+    if (!ngx_socket_may(L, k, ngx_socket_owner(L), SOCKET_ALL))
+        return 2;
     if (stream_pending(k->stream).len)
         return vm_fail(L, "unread data in buffer");
     return 0;

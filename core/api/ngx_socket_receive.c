@@ -134,13 +134,8 @@ static struct cosocket *check_reader(lua_State *L, int index)
             vm_fail(L, "closed"); /* an iterator ends without a word */
         return NULL;
     }
-    if (k->owner != owner)
-        luaL_error(L, "bad request");
-    const char *busy = ngx_socket_busy(k, SOCKET_CONNECTS | SOCKET_READS);
-    if (!busy)
-        return k;
-    vm_fail(L, busy);
-    return NULL;
+    unsigned uses = SOCKET_CONNECTS | SOCKET_READS;
+    return ngx_socket_may(L, k, owner, uses) ? k : NULL;
 }
 
 /* "*l", "*a", or a number of bytes, at index 2. */

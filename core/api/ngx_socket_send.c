@@ -144,11 +144,8 @@ int ngx_socket_send(lua_State *L)
     struct cosocket *k = ngx_socket_at(L, 1);
     if (!k || !k->stream || k->write_closed)
         return ngx_socket_refuse_closed(L, k, "send");
-    if (k->owner != owner)
-        return luaL_error(L, "bad request");
-    const char *busy = ngx_socket_busy(k, SOCKET_CONNECTS | SOCKET_WRITES);
-    if (busy)
-        return vm_fail(L, busy);
+    if (!ngx_socket_may(L, k, owner, SOCKET_CONNECTS | SOCKET_WRITES))
+        return 2;
     uint64_t msec = ngx_socket_limit(k->send_msec, k->conf->send_timeout);
     ngx_socket_debug(task_running(L), "lua tcp socket send timeout: %llu",
                      (unsigned long long)msec);

@@ -187,14 +187,7 @@ static struct cosocket *check(lua_State *L)
         vm_fail(L, "closed");
         return NULL;
     }
-    if (k->owner != owner)
-        luaL_error(L, "bad request");
-    const char *busy =
-        ngx_socket_busy(k, SOCKET_CONNECTS | SOCKET_READS | SOCKET_WRITES);
-    if (!busy)
-        return k;
-    vm_fail(L, busy);
-    return NULL;
+    return ngx_socket_may(L, k, owner, SOCKET_ALL) ? k : NULL;
 }
 
 /* sock:sslhandshake(session?, server_name?, verify?, status_request?): the
