@@ -34,4 +34,5 @@ enum err archive_open(struct archive *a, FILE *file);
 enum err archive_next(struct archive *a, struct slice *key,
                       struct slice *record);
 
+/* Frees the buffer; the file stays the caller's. */
 void archive_fini(struct archive *a);

@@ -1,5 +1,6 @@
 /* main.c -- which of the commands it is. */
 #include "base/version.h"
+#include "control.h"
 #include "decrypt.h"
 #include "options.h"
 #include "records.h"
@@ -33,7 +34,7 @@ static int run_command(const struct options *o, int argc, char **argv)
     case COMMAND_TEST:
         return server_test(o);
     case COMMAND_SIGNAL:
-        return server_signal(o);
+        return control_main(o);
     case COMMAND_RUN:
         return run_main(o, argc, argv);
     case COMMAND_DECRYPT:

@@ -16,6 +16,8 @@ struct records_batch {
     uint64_t done; /* records written */
 };
 
+/* Opens the store at url; keys outlive the batch.  It has a loop of its own,
+ * and may wait. */
 enum err records_batch_open(struct records_batch *b, const char *url,
                             struct seal_keys *keys);
 

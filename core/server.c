@@ -6,17 +6,16 @@
 #include "base/log_file.h"
 #include "base/metrics.h"
 #include "base/version.h"
-#include "crypto/seal_keys.h"
 #include "generation.h"
 #include "inherit.h"
 #include "options.h"
 #include "paths.h"
 #include "platform/flight.h"
+#include "process.h"
+#include "restarts.h"
 #include "setup.h"
-#include "store/store.h"
 #include "upgrade.h"
 #include "watch.h"
-#include <errno.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -96,63 +95,8 @@ static void count_reloads(const struct generation *g)
     }
 }
 
-/* ---- reload
- * ------------------------------------------------------------------ */
-
-static bool same_text(const char *a, const char *b)
-{
-    return a == b || (a && b && !strcmp(a, b));
-}
-
-static void warn_restart(const char *what)
-{
-    log_write(LOG_WARN, "\"%s\" was changed: it needs a restart", what);
-}
-
-static void warn_listens(const struct conf *old, const struct conf *now)
-{
-    const struct conf_listen *a = old->listens, *b = now->listens;
-    while (a && b && !strcmp(a->address, b->address) && a->tls == b->tls &&
-           a->default_server->tls_protocols ==
-               b->default_server->tls_protocols) {
-        a = a->next;
-        b = b->next;
-    }
-    if (a || b)
-        warn_restart("listen");
-}
-
-static bool same_secret(const struct conf_secret *a,
-                        const struct conf_secret *b)
-{
-    return a->kind == b->kind && same_text(a->name, b->name);
-}
-
-/* What was set up once at the start. */
-static void warn_restarts(const struct conf *old, const struct conf *now)
-{
-    warn_listens(old, now);
-    if (old->worker_processes != now->worker_processes)
-        warn_restart("worker_processes");
-    if (old->worker_connections != now->worker_connections)
-        warn_restart("worker_connections");
-    if (!slice_eq(old->store, now->store))
-        warn_restart("latchkey_store");
-    if (!same_secret(&old->master_key, &now->master_key))
-        warn_restart("latchkey_master_key");
-    if (!same_secret(&old->service_key, &now->service_key))
-        warn_restart("latchkey_service_key");
-    if (!same_secret(&old->admin_token, &now->admin_token))
-        warn_restart("latchkey_admin_token");
-    if (!same_text(old->node, now->node))
-        warn_restart("latchkey_node");
-    if (!same_text(old->pid, now->pid))
-        warn_restart("pid");
-    if (!same_text(old->user, now->user))
-        warn_restart("user");
-    if (old->daemon != now->daemon)
-        warn_restart("daemon");
-}
+/* ---- reload ----------------------------------------------------------------
+ */
 
 static const char *first_fault(const struct generation *g)
 {
@@ -185,7 +129,7 @@ static void start_reload(struct server *s, bool whole)
     }
     s->number++;
     if (whole) {
-        warn_restarts(s->current->conf, g->conf);
+        restarts_warn(s->current->conf, g->conf);
         log_open(g->conf->error_log, g->conf->log_level);
         watch_folder(s->watch, g->conf->apps_watch ? g->conf->apps : NULL);
     }
@@ -219,8 +163,8 @@ static void ask_reload(struct api_process *p)
         mailbox_post(&s->mailbox, &s->reload_message);
 }
 
-/* ---- start and end
- * ------------------------------------------------------------ */
+/* ---- start and end ---------------------------------------------------------
+ */
 
 static void stop_workers(struct server *s, bool graceful)
 {
@@ -377,66 +321,14 @@ static void catch_signals(struct server *s)
     }
 }
 
-static enum err load_keys(struct server *s, const struct conf *conf)
-{
-    const struct conf_secret *from = &conf->master_key;
-    bool file = from->kind == CONF_SECRET_FILE;
-    const char *spec =
-        arena_printf(&s->arena, "%s:%s", file ? "file" : "env", from->name);
-    enum err e = file ? setup_folders(from->name) : OK;
-    return e == OK ? seal_keys_load(&s->process.keys, spec, true) : e;
-}
-
-/* "lmdb:DIR": the folder that DIR is made in. */
-static enum err open_store(struct server *s, const struct conf *conf)
-{
-    const char *url = conf->store.data;
-    if (!strncmp(url, "lmdb:", 5)) {
-        enum err e = setup_folders(url + 5);
-        if (e != OK)
-            return e;
-    }
-    return store_open(&s->process.store, url, s->process.keys);
-}
-
-static const char *node_name(struct server *s, const struct conf *conf)
-{
-    char name[256] = "localhost";
-    if (!conf->node)
-        gethostname(name, sizeof name - 1);
-    /* A copy: a reload drops this configuration. */
-    return arena_dup(&s->arena, slice_str(conf->node ? conf->node : name)).data;
-}
-
-static enum err load_secrets(struct server *s, const struct conf *conf)
-{
-    struct api_process *p = &s->process;
-    enum err e = load_keys(s, conf);
-    if (e == OK)
-        e = setup_secret(&s->arena, &conf->admin_token, true, &p->admin_token);
-    if (e == OK)
-        e = setup_secret(&s->arena, &conf->service_key, false, &p->service_key);
-    return e;
-}
-
+/* Once there is a mailbox: what init_by_lua asks for in the first trial, such
+ * as a reload, is not there. */
 static enum err prepare(struct server *s)
 {
-    const struct conf *conf = s->current->conf;
-    struct api_process *p = &s->process;
-    enum err e = conf->latchkey ? load_secrets(s, conf) : OK;
-    if (e == OK)
-        e = setup_limits(conf);
-    if (e == OK)
-        e = setup_user(conf);
-    if (e == OK && conf->latchkey)
-        e = open_store(s, conf);
-    p->workers = conf->worker_processes;
-    p->node = node_name(s, conf);
-    p->started = (uint64_t)clock_now();
-    p->flights = &s->flights;
-    p->reload = ask_reload;
-    p->reload_told = reload_told;
-    return e;
+    s->process.flights = &s->flights;
+    s->process.reload = ask_reload;
+    s->process.reload_told = reload_told;
+    return process_open(&s->process, s->current->conf, &s->arena);
 }
 
 static enum err start_workers(struct server *s)
@@ -510,8 +402,7 @@ static void release(struct server *s)
 {
     for (unsigned i = 0; i < s->started; i++)
         worker_join(s->workers[i]);
-    store_close(s->process.store);
-    seal_keys_free(s->process.keys);
+    process_close(&s->process);
     generation_unref(s->current);
     flight_fini(&s->flights);
     arena_free(&s->arena);
@@ -565,53 +456,5 @@ int server_test(const struct options *o)
         conf_dump(g->conf, stdout);
     generation_unref(g);
     arena_free(&s.arena);
-    return 0;
-}
-
-static int signal_number(const char *name)
-{
-    static const struct {
-        const char *name;
-        int number;
-    } known[] = { { "stop", SIGTERM },
-                  { "quit", SIGQUIT },
-                  { "reload", SIGHUP },
-                  { "reopen", SIGUSR1 },
-                  { "upgrade", SIGUSR2 } };
-    for (size_t i = 0; i < sizeof known / sizeof *known; i++)
-        if (!strcmp(known[i].name, name))
-            return known[i].number;
-    return 0;
-}
-
-int server_signal(const struct options *o)
-{
-    struct conf *conf;
-    struct conf_options from = { .prefix = o->prefix,
-                                 .file = o->conf,
-                                 .globals = o->globals,
-                                 .error_log = o->error_log };
-    int number = signal_number(o->signal), pid = 0;
-    if (!number) {
-        log_emerg("invalid option: \"-s %s\"", o->signal);
-        return 1;
-    }
-    if (conf_load(&conf, &from) != OK) {
-        log_emerg("%s", err_text());
-        return 1;
-    }
-    FILE *file = fopen(conf->pid, "re");
-    if (!file || fscanf(file, "%d", &pid) != 1 || pid <= 0) {
-        log_emerg("no process id in \"%s\"%s%s", conf->pid, file ? "" : ": ",
-                  file ? "" : strerror(errno));
-        return 1;
-    }
-    fclose(file);
-    if (kill(pid, number)) {
-        log_emerg("kill(%d, %d) failed (%d: %s)", pid, number, errno,
-                  strerror(errno));
-        return 1;
-    }
-    conf_free(conf);
     return 0;
 }

@@ -8,6 +8,3 @@ int server_main(const struct options *o);
 
 /* -t and -T. */
 int server_test(const struct options *o);
-
-/* -s: sends the signal to the process of the pid file. */
-int server_signal(const struct options *o);

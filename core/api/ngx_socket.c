@@ -58,6 +58,17 @@ const char *ngx_socket_busy(const struct cosocket *k, unsigned uses)
     return NULL;
 }
 
+bool ngx_socket_may(lua_State *L, const struct cosocket *k, const void *owner,
+                    unsigned uses)
+{
+    if (k->owner != owner)
+        luaL_error(L, "bad request");
+    const char *busy = ngx_socket_busy(k, uses);
+    if (busy)
+        vm_fail(L, busy);
+    return !busy;
+}
+
 static void on_owner_ends(struct cleanup *c)
 {
     struct cosocket *k =
@@ -117,6 +128,36 @@ void ngx_socket_close(struct cosocket *k)
     wake(k->writer);
 }
 
+void ngx_socket_deadline(struct task *t, uint64_t msec, uv_timer_cb on_late)
+{
+    uv_update_time(t->vm->loop);
+    uv_timer_start(&t->timer, on_late, msec, 0);
+}
+
+static void stop_waiting(struct cosocket *k, struct task *t)
+{
+    if (k->connector == t)
+        k->connector = NULL;
+    if (k->reader == t)
+        k->reader = NULL;
+    if (k->writer == t)
+        k->writer = NULL;
+    uv_timer_stop(&t->timer);
+}
+
+void ngx_socket_resume(struct cosocket *k, struct task *t, int n)
+{
+    stop_waiting(k, t);
+    task_resume(t, n);
+}
+
+void ngx_socket_cancel(struct task *t)
+{
+    struct cosocket *k = t->op;
+    stop_waiting(k, t);
+    ngx_socket_close(k);
+}
+
 void ngx_socket_close_side(struct cosocket *k, enum stream_side side)
 {
     if (side == STREAM_IN)
@@ -159,6 +200,17 @@ void ngx_socket_log(const struct task *t, enum log_level level,
     ngx_log_write(t ? task_root((struct task *)(uintptr_t)t)->owner : NULL,
                   t ? t->context : "", level, &text);
     buf_free(&text);
+}
+
+int ngx_socket_refuse_closed(lua_State *L, const struct cosocket *k,
+                             const char *what)
+{
+    const struct conf_sockets *conf = k && k->conf ? k->conf : api_sockets(L);
+    if (conf->log_errors)
+        ngx_socket_log(task_running(L), LOG_ERR,
+                       "attempt to %s data on a closed socket: u:%p, c:%p",
+                       what, (const void *)k, (void *)NULL);
+    return vm_fail(L, "closed");
 }
 
 struct resolver *ngx_socket_resolver(const struct cosocket *k)
@@ -218,12 +270,8 @@ static int f_close(lua_State *L)
     struct cosocket *k = ngx_socket_at(L, 1);
     if (!k || !k->stream)
         return vm_fail(L, "closed");
-    if (k->owner != owner)
-        return luaL_error(L, "bad request");
-    const char *busy =
-        ngx_socket_busy(k, SOCKET_CONNECTS | SOCKET_READS | SOCKET_WRITES);
-    if (busy)
-        return vm_fail(L, busy);
+    if (!ngx_socket_may(L, k, owner, SOCKET_ALL))
+        return 2;
     ngx_socket_close(k);
     lua_pushinteger(L, 1);
     return 1;

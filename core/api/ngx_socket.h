@@ -67,7 +67,8 @@ struct cosocket {
 enum ngx_socket_use {
     SOCKET_CONNECTS = 1,
     SOCKET_READS = 2,
-    SOCKET_WRITES = 4
+    SOCKET_WRITES = 4,
+    SOCKET_ALL = 7
 };
 
 /* What a step gives that has to wait; otherwise it is a number of results. */
@@ -90,11 +91,25 @@ struct cosocket *ngx_socket_new(lua_State *L);
 /* Why the socket cannot be used so now, or NULL.  uses: of ngx_socket_use. */
 const char *ngx_socket_busy(const struct cosocket *k, unsigned uses);
 
+/* Whether owner, of ngx_socket_owner, may use the socket so now; false: nil
+ * and why not are pushed.  Raises "bad request" where it is somebody else's. */
+bool ngx_socket_may(lua_State *L, const struct cosocket *k, const void *owner,
+                    unsigned uses);
+
 /* Begins to belong to the running request or timer. */
 void ngx_socket_own(lua_State *L, struct cosocket *k);
 
 /* Drops the connection; who waits is told.  It can be connected again. */
 void ngx_socket_close(struct cosocket *k);
+
+/* A wait of t's that begins: after so long comes on_late. */
+void ngx_socket_deadline(struct task *t, uint64_t msec, uv_timer_cb on_late);
+
+/* t, which waits for k, goes on with n results that are on its stack. */
+void ngx_socket_resume(struct cosocket *k, struct task *t, int n);
+
+/* What task_wait calls where t's wait for its socket is given up. */
+void ngx_socket_cancel(struct task *t);
 
 /* One side is at its end; with both the connection is dropped. */
 void ngx_socket_close_side(struct cosocket *k, enum stream_side side);

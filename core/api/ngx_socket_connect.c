@@ -59,12 +59,6 @@ static int connected(struct cosocket *k, lua_State *L, struct task *t,
     return 1;
 }
 
-static void limit(struct task *t, uint64_t msec)
-{
-    uv_update_time(t->vm->loop);
-    uv_timer_start(&t->timer, on_late, msec, 0);
-}
-
 static int dial(struct cosocket *k, lua_State *L, struct task *t)
 {
     uint64_t msec = ngx_socket_limit(k->connect_msec, k->conf->connect_timeout);
@@ -83,7 +77,7 @@ static int dial(struct cosocket *k, lua_State *L, struct task *t)
     if (e != PENDING)
         return connected(k, L, t, e);
     stream_wait(k->stream, STREAM_OUT, on_connected, k);
-    limit(t, msec);
+    ngx_socket_deadline(t, msec, on_late);
     return SOCKET_WAITS;
 }
 
@@ -93,11 +87,8 @@ static int dial(struct cosocket *k, lua_State *L, struct task *t)
 /* The stage that t waited for gave n, with the results on t->co. */
 static void go_on(struct cosocket *k, struct task *t, int n)
 {
-    if (n == SOCKET_WAITS)
-        return;
-    k->connector = NULL;
-    uv_timer_stop(&t->timer);
-    task_resume(t, n);
+    if (n != SOCKET_WAITS)
+        ngx_socket_resume(k, t, n);
 }
 
 static void on_connected(void *user)
@@ -148,9 +139,7 @@ static void cancel(struct task *t)
     struct cosocket *k = t->op;
     if (k->queued)
         ngx_socket_debug(t, "lua tcp socket abort queueing");
-    k->connector = NULL;
-    uv_timer_stop(&t->timer);
-    ngx_socket_close(k);
+    ngx_socket_cancel(t);
 }
 
 /* ---- the name and the pool ------------------------------------------------
@@ -188,7 +177,8 @@ static int resolve(struct cosocket *k, lua_State *L, struct task *t)
     if (n == 0)
         return dial(k, L, t);
     if (n == SOCKET_WAITS)
-        limit(t, UINT32_MAX); /* the resolver has its own */
+        ngx_socket_deadline(t, UINT32_MAX,
+                            on_late); /* the resolver has its own */
     else
         ngx_socket_close(k);
     return n;
@@ -247,7 +237,9 @@ static int enter_pool(struct cosocket *k, lua_State *L, struct task *t)
                      "pool \"%.*s\", connections: %u",
                      SLICE_FMT(pool->key), pool->connections);
     k->queued = true;
-    limit(t, ngx_socket_limit(k->connect_msec, k->conf->connect_timeout));
+    ngx_socket_deadline(
+        t, ngx_socket_limit(k->connect_msec, k->conf->connect_timeout),
+        on_late);
     return SOCKET_WAITS;
 }
 
@@ -376,8 +368,7 @@ int ngx_socket_connect(lua_State *L)
     if (refused)
         return refused;
     struct cosocket *k = check_socket(L, owner);
-    const char *busy =
-        ngx_socket_busy(k, SOCKET_CONNECTS | SOCKET_READS | SOCKET_WRITES);
+    const char *busy = ngx_socket_busy(k, SOCKET_ALL);
     if (busy)
         return vm_fail(L, busy);
     struct task *t = task_check(L);
@@ -421,13 +412,8 @@ int ngx_socket_bind(lua_State *L)
 /* 0, or the results of a refusal. */
 static int check_keepable(lua_State *L, struct cosocket *k)
 {
-    const void *owner = ngx_socket_owner(L);
-    if (k->owner != owner)
-        return luaL_error(L, "bad request");
-    const char *busy =
-        ngx_socket_busy(k, SOCKET_CONNECTS | SOCKET_READS | SOCKET_WRITES);
-    if (busy)
-        return vm_fail(L, busy);
+    if (!ngx_socket_may(L, k, ngx_socket_owner(L), SOCKET_ALL))
+        return 2;
     if (stream_pending(k->stream).len)
         return vm_fail(L, "unread data in buffer");
     return 0;

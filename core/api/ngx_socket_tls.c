@@ -118,14 +118,6 @@ static int try_handshake(struct cosocket *k, lua_State *L, struct task *t)
     return 1;
 }
 
-static void end(struct cosocket *k, int n)
-{
-    struct task *t = k->connector;
-    k->connector = NULL;
-    uv_timer_stop(&t->timer);
-    task_resume(t, n);
-}
-
 static void on_ready(void *user)
 {
     struct cosocket *k = user;
@@ -134,22 +126,14 @@ static void on_ready(void *user)
     if (n == SOCKET_WAITS)
         stream_wait(k->stream, STREAM_IN, on_ready, k);
     else
-        end(k, n);
+        ngx_socket_resume(k, t, n);
 }
 
 static void on_late(uv_timer_t *timer)
 {
     struct task *t = timer->data;
     struct cosocket *k = t->op;
-    end(k, fail(k, t->co, k->stream ? "timeout" : "closed"));
-}
-
-static void cancel(struct task *t)
-{
-    struct cosocket *k = t->op;
-    k->connector = NULL;
-    uv_timer_stop(&t->timer);
-    ngx_socket_close(k);
+    ngx_socket_resume(k, t, fail(k, t->co, k->stream ? "timeout" : "closed"));
 }
 
 static enum err identify(lua_State *L, struct stream *s)
@@ -203,14 +187,7 @@ static struct cosocket *check(lua_State *L)
         vm_fail(L, "closed");
         return NULL;
     }
-    if (k->owner != owner)
-        luaL_error(L, "bad request");
-    const char *busy =
-        ngx_socket_busy(k, SOCKET_CONNECTS | SOCKET_READS | SOCKET_WRITES);
-    if (!busy)
-        return k;
-    vm_fail(L, busy);
-    return NULL;
+    return ngx_socket_may(L, k, owner, SOCKET_ALL) ? k : NULL;
 }
 
 /* sock:sslhandshake(session?, server_name?, verify?, status_request?): the
@@ -237,11 +214,10 @@ int ngx_socket_sslhandshake(lua_State *L)
         return n;
     k->connector = t;
     stream_wait(k->stream, STREAM_IN, on_ready, k);
-    uv_update_time(t->vm->loop);
-    uv_timer_start(&t->timer, on_late,
-                   ngx_socket_limit(k->connect_msec, k->conf->connect_timeout),
-                   0);
-    return task_wait(t, cancel, k);
+    ngx_socket_deadline(
+        t, ngx_socket_limit(k->connect_msec, k->conf->connect_timeout),
+        on_late);
+    return task_wait(t, ngx_socket_cancel, k);
 }
 
 /* sock:setclientcert(chain, key): who we say we are in handshakes to come;

@@ -46,9 +46,7 @@ static void on_resolved(void *user, int code, const struct address *found)
     struct cosocket *k = user;
     struct task *t = k->connector;
     int n = 2;
-    k->connector = NULL;
     k->query = NULL;
-    uv_timer_stop(&t->timer);
     if (code) {
         lua_pushnil(t->co);
         lua_pushfstring(t->co, "%s could not be resolved (%d: %s)", k->host,
@@ -58,15 +56,7 @@ static void on_resolved(void *user, int code, const struct address *found)
         address_set_port(&k->to, k->port);
         n = dial(k, t->co, t);
     }
-    task_resume(t, n);
-}
-
-static void cancel(struct task *t)
-{
-    struct cosocket *k = t->op;
-    k->connector = k->reader = NULL;
-    uv_timer_stop(&t->timer);
-    ngx_socket_close(k);
+    ngx_socket_resume(k, t, n);
 }
 
 static bool is_busy(const struct cosocket *k)
@@ -104,7 +94,7 @@ static int f_setpeername(lua_State *L)
     if (results != SOCKET_WAITS)
         return results;
     k->connector = t;
-    return task_wait(t, cancel, k);
+    return task_wait(t, ngx_socket_cancel, k);
 }
 
 /* ---- datagrams
@@ -178,22 +168,15 @@ static int try_receive(struct cosocket *k, lua_State *L, struct task *t)
     return 1;
 }
 
-static void end(struct cosocket *k, int n)
-{
-    struct task *t = k->reader;
-    k->reader = NULL;
-    uv_timer_stop(&t->timer);
-    task_resume(t, n);
-}
-
 static void on_readable(void *user)
 {
     struct cosocket *k = user;
-    int n = try_receive(k, k->reader->co, k->reader);
+    struct task *t = k->reader;
+    int n = try_receive(k, t->co, t);
     if (n == SOCKET_WAITS)
         stream_wait(k->stream, STREAM_IN, on_readable, k);
     else
-        end(k, n);
+        ngx_socket_resume(k, t, n);
 }
 
 static void on_late(uv_timer_t *timer)
@@ -204,7 +187,8 @@ static void on_late(uv_timer_t *timer)
         ngx_socket_log(t, LOG_ERR, "lua udp socket read timed out");
     if (k->stream)
         stream_unwait(k->stream, STREAM_IN);
-    end(k, ngx_socket_fail(t->co, k, k->stream ? ERR_TIMEOUT : ERR_CLOSED));
+    enum err why = k->stream ? ERR_TIMEOUT : ERR_CLOSED;
+    ngx_socket_resume(k, t, ngx_socket_fail(t->co, k, why));
 }
 
 /* udp:receive(size = 8192): one datagram, cut where it is longer. */
@@ -233,9 +217,8 @@ static int f_receive(lua_State *L)
         return n;
     k->reader = t;
     stream_wait(k->stream, STREAM_IN, on_readable, k);
-    uv_update_time(t->vm->loop);
-    uv_timer_start(&t->timer, on_late, msec, 0);
-    return task_wait(t, cancel, k);
+    ngx_socket_deadline(t, msec, on_late);
+    return task_wait(t, ngx_socket_cancel, k);
 }
 
 static int f_close(lua_State *L)

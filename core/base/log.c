@@ -130,32 +130,38 @@ void log_line(enum log_level level, uint64_t conn, struct slice text,
     buf_free(&line);
 }
 
+/* On the heap; NULL: no memory. */
+__attribute__((format(printf, 1, 0))) static char *compose(const char *format,
+                                                           va_list args)
+{
+    char *text;
+    return vasprintf(&text, format, args) < 0 ? NULL : text;
+}
+
 void log_write(enum log_level level, const char *format, ...)
 {
     if (!log_enabled(level))
         return;
-    char *text;
     va_list args;
     va_start(args, format);
-    int n = vasprintf(&text, format, args);
+    char *text = compose(format, args);
     va_end(args);
-    if (n < 0)
+    if (!text)
         return;
-    log_line(level, 0, SLICE_OF(text, (size_t)n), SLICE_NONE);
+    log_line(level, 0, slice_str(text), SLICE_NONE);
     free(text);
 }
 
 void log_emerg(const char *format, ...)
 {
-    char *text;
     va_list args;
     va_start(args, format);
-    int n = vasprintf(&text, format, args);
+    char *text = compose(format, args);
     va_end(args);
-    if (n < 0)
+    if (!text)
         return;
     fprintf(stderr, "latchkey: [emerg] %s\n", text);
     if (atomic_load(&log_fd) != STDERR_FILENO)
-        log_line(LOG_EMERG, 0, SLICE_OF(text, (size_t)n), SLICE_NONE);
+        log_line(LOG_EMERG, 0, slice_str(text), SLICE_NONE);
     free(text);
 }

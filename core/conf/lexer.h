@@ -15,6 +15,7 @@ struct lexer {
     unsigned nwords;
 };
 
+/* text outlives it; line is the number of its first line. */
 void lexer_init(struct lexer *lx, struct arena *arena, const char *file,
                 unsigned line, struct slice text);
 

@@ -53,6 +53,7 @@ struct client_request {
     char content_type[96];
 };
 
+/* With no connection yet; loop outlives it.  ERR_NOMEM. */
 enum err client_new(struct client **out, uv_loop_t *loop);
 
 /* Cancels what is under way and closes the connections.  on_closed (may be

@@ -112,6 +112,8 @@ struct http_reply {
     bool more;       /* http_reply: http_finish comes later */
 };
 
+/* Serves nothing yet; loop and events outlive it.  user is events'.
+ * ERR_NOMEM. */
 enum err http_server_new(struct http_server **out, uv_loop_t *loop,
                          const struct http_events *events, void *user);
 
@@ -133,6 +135,7 @@ unsigned http_server_connections(const struct http_server *s);
 /* Breaks what is open; the loop then closes the handles and frees s. */
 void http_server_free(struct http_server *s);
 
+/* What http_server_listen was given. */
 void *http_listen_tag(const struct http_listen *l);
 
 /* Answers once, as a whole.  Takes the body over, whatever comes.  The user

@@ -30,6 +30,7 @@ struct flight_wait {
     struct flight_ticket *ticket; /* private */
 };
 
+/* One table is shared by all threads. */
 void flight_init(struct flight_table *t);
 
 /* No flight is under way any more. */

@@ -16,6 +16,7 @@ struct changes {
     _Atomic uint32_t counts[CHANGES_BUCKETS];
 };
 
+/* Where a key is counted. */
 uint32_t changes_bucket(struct slice key);
 
 static inline uint32_t changes_count(const struct changes *c, uint32_t bucket)

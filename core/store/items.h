@@ -47,6 +47,7 @@ struct item **items_find(struct items *s, struct slice key, uint32_t hash);
 /* Makes the item the newest. */
 void items_touch(struct items *s, struct item *it);
 
+/* Takes the item out and frees it. */
 void items_drop(struct items *s, struct item *it);
 
 /* Writes value and a new deadline into an item of the right length. */

@@ -18,6 +18,7 @@ enum err redis_open(struct redis **out, const char *url);
 /* After the last conn. */
 void redis_close(struct redis *r);
 
+/* A connection for loop's thread; redis_conn_free ends it.  ERR_NOMEM. */
 enum err redis_attach(struct redis *r, uv_loop_t *loop,
                       struct redis_conn **out);
 
@@ -35,6 +36,7 @@ enum err redis_put(struct redis_conn *conn, struct store_commit *c);
 /* Any thread. */
 void redis_stat(struct redis *r, struct store_stat *out);
 
+/* As the URL says; they live as long as r. */
 const struct redis_conn_settings *redis_settings(const struct redis *r);
 
 /* As store_walk. */

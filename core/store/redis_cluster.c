@@ -90,13 +90,11 @@ static void drop_idle(struct redis_cluster *c)
 static void release_waiting(struct redis_cluster *c)
 {
     struct redis_queue waiting = c->waiting;
+    struct redis_trip *trip;
     c->waiting = (struct redis_queue){ 0 };
-    while (waiting.first) {
-        struct redis_trip *trip = (struct redis_trip *)waiting.first;
-        waiting.first = trip->call.next;
+    while ((trip = (struct redis_trip *)redis_queue_pop(&waiting)))
         if (!redis_cluster_send(c, trip))
             trip->on_answer(trip, NULL);
-    }
 }
 
 /* [first, last, [host, port, ...], replicas...]; no host: the one asked. */
@@ -217,13 +215,7 @@ bool redis_cluster_send(struct redis_cluster *c, struct redis_trip *trip)
                 trip->slot);
         return false;
     }
-    struct redis_queue *q = &c->waiting;
-    trip->call.next = NULL;
-    if (!q->first)
-        q->last = &q->first;
-    *q->last = &trip->call;
-    q->last = &trip->call.next;
-    q->count++;
+    redis_queue_push(&c->waiting, &trip->call);
     return true;
 }
 

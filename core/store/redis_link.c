@@ -1,54 +1,13 @@
 /* redis_link.c -- one lasting connection to one Redis. */
 #include "store/redis_link.h"
 #include "crypto/secret.h"
+#include "store/redis_greeting.h"
 #include <hiredis/hiredis.h>
 #include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
 
 enum { FIRST_PAUSE = 50, LAST_PAUSE = 2000, READ_BYTES = 65536 };
-
-/* ---- queues of calls ------------------------------------------------------
- */
-
-static void push(struct redis_queue *q, struct redis_call *call)
-{
-    call->next = NULL;
-    if (!q->first)
-        q->last = &q->first;
-    *q->last = call;
-    q->last = &call->next;
-    q->count++;
-}
-
-static struct redis_call *pop(struct redis_queue *q)
-{
-    struct redis_call *call = q->first;
-    if (call) {
-        q->first = call->next;
-        q->count--;
-    }
-    return call;
-}
-
-static void append(struct redis_queue *to, struct redis_queue *from)
-{
-    struct redis_call *call;
-    while ((call = pop(from)))
-        push(to, call);
-}
-
-/* The text is kept: answers may lead to other errors. */
-static void fail_all(struct redis_queue *q, const char *why)
-{
-    struct redis_queue calls = *q;
-    struct redis_call *call;
-    *q = (struct redis_queue){ 0 };
-    while ((call = pop(&calls))) {
-        err_set(ERR_STORE, "%s", why);
-        call->on_reply(call, NULL);
-    }
-}
 
 /* ---- deadlines ------------------------------------------------------------
  */
@@ -146,7 +105,7 @@ static bool dispatch(struct redis_link *link)
     unsigned session = link->session;
     void *reply = NULL;
     while (redisReaderGetReply(link->reader, &reply) == REDIS_OK) {
-        struct redis_call *call = reply ? pop(&link->sent) : NULL;
+        struct redis_call *call = reply ? redis_queue_pop(&link->sent) : NULL;
         if (!reply)
             return true;
         if (call)
@@ -180,181 +139,26 @@ static void receive(struct redis_link *link)
         watch_deadline(link);
 }
 
-/* ---- the greeting ---------------------------------------------------------
+/* ---- connecting -----------------------------------------------------------
  */
 
-/* A RESP array of bulk strings. */
-static void format(struct buf *out, const struct slice *words, unsigned count)
-{
-    char head[32];
-    size_t size = 32;
-    for (unsigned i = 0; i < count; i++)
-        size += words[i].len + 32;
-    if (!buf_reserve(out, size)) /* at once: a record is wiped with out */
-        return;
-    buf_add(out, SLICE_OF(head, (size_t)snprintf(head, sizeof head, "*%u\r\n",
-                                                 count)));
-    for (unsigned i = 0; i < count; i++) {
-        int n = snprintf(head, sizeof head, "$%zu\r\n", words[i].len);
-        buf_add(out, SLICE_OF(head, (size_t)n));
-        buf_add(out, words[i]);
-        buf_add(out, SLICE("\r\n"));
-    }
-}
-
-static void refuse(struct redis_link *link)
-{
-    link->refused = true;
-    redis_link_fail(link);
-}
-
-static void become_ready(struct redis_link *link)
-{
-    link->state = REDIS_LINK_READY;
-    link->failed = link->refused = false;
-    link->attempts = 0;
-    uv_timer_stop(&link->retry);
-    append(&link->sent, &link->held);
-    buf_add(&link->out, buf_slice(&link->holding));
-    buf_wipe(&link->holding);
-    uv_idle_start(&link->flush, on_flush);
-    if (link->settings->on_ready)
-        link->settings->on_ready(link);
-}
-
-static struct redis_link *link_of(struct redis_call *call, unsigned index)
-{
-    return (struct redis_link *)((char *)call -
-                                 offsetof(struct redis_link, greetings) -
-                                 index * sizeof *call);
-}
-
-static void greeted(struct redis_link *link)
-{
-    if (++link->greeted == link->greeting_count)
-        become_ready(link);
-}
-
-enum { AUTH, SELECT, ROLE, LOAD };
-
-static bool is_error(const struct redisReply *reply)
-{
-    return reply && reply->type == REDIS_REPLY_ERROR;
-}
-
-static void on_auth(struct redis_call *call, struct redisReply *reply)
-{
-    struct redis_link *link = link_of(call, AUTH);
-    if (!reply)
-        return; /* the link has failed and says why */
-    if (is_error(reply) && !link->settings->lenient) {
-        err_set(ERR_REFUSED, "it refuses the password: %s", reply->str);
-        refuse(link);
-    } else {
-        greeted(link);
-    }
-}
-
-static void on_select(struct redis_call *call, struct redisReply *reply)
-{
-    struct redis_link *link = link_of(call, SELECT);
-    if (!reply)
-        return;
-    if (!is_error(reply)) {
-        greeted(link);
-        return;
-    }
-    if (!strncmp(reply->str, "NOAUTH", 6))
-        err_set(ERR_REFUSED, "it wants a password");
-    else
-        err_set(ERR_REFUSED, "it refuses database %u: %s", link->settings->db,
-                reply->str);
-    refuse(link);
-}
-
-static void on_role(struct redis_call *call, struct redisReply *reply)
-{
-    struct redis_link *link = link_of(call, ROLE);
-    if (!reply)
-        return;
-    bool told = reply->type == REDIS_REPLY_ARRAY && reply->elements &&
-                reply->element[0]->type == REDIS_REPLY_STRING;
-    if (told && strcmp(reply->element[0]->str, "master")) {
-        err_set(ERR_CONNECT, "it is a replica");
-        redis_link_fail(link);
-    } else {
-        greeted(link); /* who may not ask will see at the first write */
-    }
-}
-
-static void on_load(struct redis_call *call, struct redisReply *reply)
-{
-    struct redis_link *link = link_of(call, LOAD);
-    if (!reply)
-        return;
-    if (!is_error(reply)) {
-        greeted(link);
-        return;
-    }
-    err_set(ERR_CONNECT, "%s", reply->str); /* LOADING, for one */
-    redis_link_fail(link);
-}
-
-static void greet_with(struct redis_link *link, unsigned index,
-                       void (*on_reply)(struct redis_call *,
-                                        struct redisReply *),
-                       const struct slice *words, unsigned count)
-{
-    struct redis_call *call = &link->greetings[index];
-    *call =
-        (struct redis_call){ .on_reply = on_reply,
-                             .deadline = uv_now(link->loop) + REDIS_LINK_MSEC };
-    format(&link->out, words, count);
-    push(&link->sent, call);
-    link->greeting_count++;
-}
-
-/* What must be said before the first command, in one go. */
 static void greet(struct redis_link *link)
 {
-    const struct redis_link_settings *s = link->settings;
-    char db[16];
     link->state = REDIS_LINK_GREETING;
-    link->greeted = link->greeting_count = 0;
-    struct slice auth[] = { SLICE("AUTH"), slice_str(s->user),
-                            slice_str(s->password) };
-    if (*s->password && !*s->user)
-        auth[1] = auth[2];
-    if (*s->password)
-        greet_with(link, AUTH, on_auth, auth, *s->user ? 3 : 2);
-    snprintf(db, sizeof db, "%u", s->db);
-    struct slice select[] = { SLICE("SELECT"), slice_str(db) };
-    if (!s->lenient)
-        greet_with(link, SELECT, on_select, select, 2);
-    if (s->master)
-        greet_with(link, ROLE, on_role, &SLICE("ROLE"), 1);
-    struct slice load[] = { SLICE("SCRIPT"), SLICE("LOAD"),
-                            slice_str(s->script) };
-    if (s->script)
-        greet_with(link, LOAD, on_load, load, 3);
-    if (!link->greeting_count)
-        become_ready(link);
+    if (!redis_greeting_start(link))
+        redis_link_ready(link);
     else
         uv_idle_start(&link->flush, on_flush);
     watch_deadline(link);
 }
 
-/* ---- connecting -----------------------------------------------------------
- */
-
 static void advance(struct redis_link *link)
 {
     if (link->state == REDIS_LINK_OPENING) {
         enum err e = redis_io_open(&link->io);
+        link->refused |= e == ERR_REFUSED;
         if (e == PENDING)
             want(link, link->io.wants);
-        else if (e == ERR_REFUSED)
-            refuse(link);
         else if (e)
             redis_link_fail(link);
         else
@@ -514,8 +318,8 @@ void redis_link_fail(struct redis_link *link)
     err_set(ERR_STORE, "%s", why);
     if (link->settings->on_failure)
         link->settings->on_failure(link);
-    fail_all(&link->sent, why);
-    fail_all(&link->held, why);
+    redis_queue_fail(&link->sent, why);
+    redis_queue_fail(&link->held, why);
 }
 
 /* ---- what others use ------------------------------------------------------
@@ -535,6 +339,47 @@ void redis_link_start(struct redis_link *link, uv_loop_t *loop,
     link->handles = 3;
     link->state = REDIS_LINK_LOCATING;
     settings->locate(link);
+}
+
+/* A RESP array of bulk strings. */
+static void format(struct buf *out, const struct slice *words, unsigned count)
+{
+    char head[32];
+    size_t size = 32;
+    for (unsigned i = 0; i < count; i++)
+        size += words[i].len + 32;
+    if (!buf_reserve(out, size)) /* at once: a record is wiped with out */
+        return;
+    buf_add(out, SLICE_OF(head, (size_t)snprintf(head, sizeof head, "*%u\r\n",
+                                                 count)));
+    for (unsigned i = 0; i < count; i++) {
+        int n = snprintf(head, sizeof head, "$%zu\r\n", words[i].len);
+        buf_add(out, SLICE_OF(head, (size_t)n));
+        buf_add(out, words[i]);
+        buf_add(out, SLICE("\r\n"));
+    }
+}
+
+void redis_link_say(struct redis_link *link, struct redis_call *call,
+                    const struct slice *words, unsigned count)
+{
+    call->deadline = uv_now(link->loop) + REDIS_LINK_MSEC;
+    format(&link->out, words, count);
+    redis_queue_push(&link->sent, call);
+}
+
+void redis_link_ready(struct redis_link *link)
+{
+    link->state = REDIS_LINK_READY;
+    link->failed = link->refused = false;
+    link->attempts = 0;
+    uv_timer_stop(&link->retry);
+    redis_queue_append(&link->sent, &link->held);
+    buf_add(&link->out, buf_slice(&link->holding));
+    buf_wipe(&link->holding);
+    uv_idle_start(&link->flush, on_flush);
+    if (link->settings->on_ready)
+        link->settings->on_ready(link);
 }
 
 bool redis_link_call(struct redis_link *link, struct redis_call *call,
@@ -561,7 +406,7 @@ bool redis_link_call(struct redis_link *link, struct redis_call *call,
         return false;
     }
     call->deadline = uv_now(link->loop) + REDIS_LINK_MSEC;
-    push(ready ? &link->sent : &link->held, call);
+    redis_queue_push(ready ? &link->sent : &link->held, call);
     watch_deadline(link);
     if (ready)
         uv_idle_start(&link->flush, on_flush);
@@ -594,8 +439,8 @@ void redis_link_close(struct redis_link *link)
 {
     link->closing = true;
     drop_connection(link);
-    fail_all(&link->sent, "store: closed");
-    fail_all(&link->held, "store: closed");
+    redis_queue_fail(&link->sent, "store: closed");
+    redis_queue_fail(&link->held, "store: closed");
     if (link->resolving)
         uv_cancel((uv_req_t *)link->resolving);
     uv_close((uv_handle_t *)&link->deadline, on_closed);

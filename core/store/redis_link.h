@@ -12,7 +12,7 @@
 #pragma once
 #include "base/buf.h"
 #include "store/redis_io.h"
-#include "store/redis_trip.h"
+#include "store/redis_queue.h"
 #include "store/redis_url.h"
 #include <uv.h>
 
@@ -41,11 +41,6 @@ struct redis_link_settings {
     void (*on_failure)(struct redis_link *link);   /* likewise; err_text() */
     void (*before_flush)(struct redis_link *link); /* likewise */
     void *owner;
-};
-
-struct redis_queue {
-    struct redis_call *first, **last;
-    unsigned count;
 };
 
 enum redis_link_state {
@@ -94,6 +89,12 @@ void redis_link_fail(struct redis_link *link);
  * says so, and no answer comes. */
 bool redis_link_call(struct redis_link *link, struct redis_call *call,
                      const struct slice *words, unsigned count);
+
+/* For redis_greeting.c: what goes before all that waits, and that it has been
+ * answered well. */
+void redis_link_say(struct redis_link *link, struct redis_call *call,
+                    const struct slice *words, unsigned count);
+void redis_link_ready(struct redis_link *link);
 
 /* Waits for the answers that are due, a second at most, without the loop. */
 void redis_link_drain(struct redis_link *link);

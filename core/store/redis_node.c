@@ -13,12 +13,7 @@ struct confirmation {
 
 static struct redis_trip *next_unconfirmed(struct redis_node *node)
 {
-    struct redis_call *call = node->unconfirmed.first;
-    if (call) {
-        node->unconfirmed.first = call->next;
-        node->unconfirmed.count--;
-    }
-    return (struct redis_trip *)call;
+    return (struct redis_trip *)redis_queue_pop(&node->unconfirmed);
 }
 
 /* Answers come in order: what is unconfirmed now was sent before this WAIT. */
@@ -130,13 +125,7 @@ bool redis_node_confirm(struct redis_node *node, struct redis_trip *trip)
 {
     if (!node->wait || !trip->writes)
         return false;
-    struct redis_queue *q = &node->unconfirmed;
-    trip->call.next = NULL;
-    if (!q->first)
-        q->last = &q->first;
-    *q->last = &trip->call;
-    q->last = &trip->call.next;
-    q->count++;
+    redis_queue_push(&node->unconfirmed, &trip->call);
     return true;
 }
 

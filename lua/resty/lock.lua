@@ -63,6 +63,7 @@ function _M.lock(self, key)
   end
 end
 
+-- Lets it go: 1; nil and why where it was not held, or the dictionary fails.
 function _M.unlock(self)
   local key = self.held.key
   if not key then

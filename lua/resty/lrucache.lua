@@ -35,10 +35,12 @@ function _M.new(size)
   return setmetatable({ size = size, used = 0, nodes = {}, ring = ring }, mt)
 end
 
+-- How many items there are.
 function _M.count(self)
   return self.used
 end
 
+-- How many there may be.
 function _M.capacity(self)
   return self.size
 end
@@ -57,6 +59,7 @@ function _M.get(self, key)
   return node.value, nil, node.flags
 end
 
+-- Whether there was one.
 function _M.delete(self, key)
   local node = self.nodes[key]
   if not node then
@@ -106,6 +109,7 @@ function _M.get_keys(self, max, res)
   return res
 end
 
+-- Drops all items.
 function _M.flush_all(self)
   local ring = self.ring
   while ring.next ~= ring do

@@ -2,14 +2,24 @@
 
 import { get, post } from "./api.js";
 import { fill, h, table } from "./dom.js";
-import { clock, t } from "./text.js";
+import { clock, span, t, translate } from "./text.js";
 
-/** {a: {b: 1}} -> [["a.b", "1"]], sorted. */
-function flat(value, path = "") {
-  if (value === null || typeof value !== "object") {
-    return [[path, String(value)]];
+/** A policy's value for people: its numbers are seconds, but for two. */
+function shown(path, value) {
+  if (path.startsWith("limit.") && Array.isArray(value)) {
+    return `${value[0]} / ${span(value[1])}`;
   }
-  if (Array.isArray(value)) return [[path, value.join(", ")]];
+  if (Array.isArray(value)) return value.join(", ");
+  if (path.startsWith("limit.") || value === 0) return t("off");
+  const counts = path === "key.keep" || path === "session.max";
+  return typeof value === "number" && !counts ? span(value) : String(value);
+}
+
+/** {a: {b: 1}} -> [["a.b", "1 s"]], sorted. */
+function flat(value, path = "") {
+  if (value === null || typeof value !== "object" || Array.isArray(value)) {
+    return [[path, shown(path, value)]];
+  }
   return Object.keys(value).sort().flatMap((name) =>
     flat(value[name], path ? `${path}.${name}` : name));
 }
@@ -20,7 +30,8 @@ function probe(name) {
     fill(said, t("loading"));
     try {
       const { ok, msg } = await post(`/admin/apps/${encodeURIComponent(name)}/test`);
-      fill(said, h("span", { class: ok ? "good" : "bad" }, msg));
+      fill(said, h("span", { class: ok ? "good" : "bad" },
+        translate(msg)));
     } catch (error) {
       fill(said, h("span", { class: "bad" }, error.message));
     }
@@ -44,11 +55,10 @@ function card(app) {
 }
 
 function reloadLine({ last_reload: last, generation }) {
-  if (!last) return h("p", {}, t("generation"), ` ${generation ?? "?"}`);
-  const at = last.at ? clock(last.at) : "";
-  return h("p", {}, t("generation"), ` ${last.generation ?? generation ?? ""} `,
+  if (!last) return h("p", {}, t("generation", generation));
+  return h("p", {}, t("generation", last.generation), " · ",
     h("span", { class: last.ok ? "good" : "bad" },
-      `${last.ok ? t("reload_ok") : t("reload_failed")} ${at} `),
+      `${last.ok ? t("reload_ok") : t("reload_failed")} ${clock(last.at)} `),
     last.error ? h("code", {}, last.error) : null);
 }
 
@@ -61,8 +71,8 @@ export async function apps({ body, again }) {
   };
   fill(body,
     h("section", {},
-      h("p", {}, `latchkey ${status.version}, ${status.workers} `,
-        t("workers"), `, ${Math.round(status.uptime)} s`),
+      h("p", {}, `latchkey ${status.version} · `,
+        t("running", status.workers), " ", span(status.uptime)),
       reloadLine(status),
       h("button", { type: "button", onclick: reload }, t("reload"))),
     list.apps.length ? list.apps.map(card)

@@ -77,7 +77,7 @@ function rows(list, shown) {
     shown.firstChild.focus();
   };
   return list.slice(0, 100).map((failure) => [
-    clock(failure.at), failure.app, failure.route,
+    h("td", { class: "time" }, clock(failure.at)), failure.app, failure.route,
     h("td", {}, h("code", { title: explain(why(failure)) }, why(failure))),
     failure.user_id || failure.identity || failure.openid
       ? h("button", { type: "button", onclick: look(failure) }, t("timeline"))

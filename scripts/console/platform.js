@@ -4,7 +4,7 @@ import { metrics } from "./api.js";
 import { fill, h, table } from "./dom.js";
 import { chart } from "./draw.js";
 import { meaning } from "./meaning.js";
-import { t } from "./text.js";
+import { span, t } from "./text.js";
 
 /** Cumulative buckets -> [[upper bound, count in it]], all labels summed. */
 function histogram(samples, name) {
@@ -33,7 +33,7 @@ function tokens(samples) {
     .filter((s) => s.name === "access_token_refreshes_left")
     .map(({ labels, value }) => [labels.app, value]));
   return samples.filter((s) => s.name === "access_token_age_seconds")
-    .map(({ labels, value }) => [labels.app, `${Math.round(value)} s`,
+    .map(({ labels, value }) => [labels.app, span(value),
       String(left[labels.app] ?? "")]);
 }
 

@@ -40,11 +40,12 @@ const words = {
   policy: ["Policy, defaults filled in", "策略（含默认值）"],
   field: ["field", "字段"],
   value: ["value", "值"],
-  generation: ["Generation", "代"],
+  off: ["off", "关闭"],
+  generation: ["Generation {n}", "第 {n} 代"],
   reload: ["Reload", "重新加载"],
-  reload_ok: ["last reload worked", "上次加载成功"],
-  reload_failed: ["last reload failed", "上次加载失败"],
-  workers: ["workers", "个工作线程"],
+  reload_ok: ["last reload worked:", "上次加载成功："],
+  reload_failed: ["last reload failed:", "上次加载失败："],
+  running: ["{n} workers, up for", "{n} 个工作线程，已运行"],
   no_apps: ["No policies.", "没有策略。"],
   all_apps: ["All apps", "全部应用"],
   over_time: ["Causes over time", "各原因随时间变化"],
@@ -94,10 +95,10 @@ export function setLanguage(value) {
   localStorage.setItem(KEY, value);
 }
 
-/** The text called name; the name itself where there is none. */
-export function t(name) {
+/** The text called name, n in it; the name itself where there is none. */
+export function t(name, n) {
   const pair = words[name];
-  return pair ? pair[language() === "zh" ? 1 : 0] : name;
+  return pair ? pair[language() === "zh" ? 1 : 0].replace("{n}", n) : name;
 }
 
 /** One of a pair [English, Chinese]. */
@@ -105,7 +106,7 @@ export function pick(pair) {
   return pair ? pair[language() === "zh" ? 1 : 0] : "";
 }
 
-// What the server says of a failure, in Chinese.
+// What the server says of a failure or a test, in Chinese.
 const said = [
   [/^only phone numbers wait for their key$/, "只有手机号会等待它的 key"],
   [/^phone\.rescue is 0$/, "phone.rescue 为 0"],
@@ -114,6 +115,8 @@ const said = [
   [/^its key was known: (\w+)$/, "它的 key 是已知的：$1"],
   [/^a key that was not known then$/, "当时未知的 key"],
   [/^a key of the ring$/, "已存的 key 之一"],
+  [/^the platform accepts appid and secret \((.*)\)$/,
+    "平台接受该 appid 和 secret（$1）"],
 ];
 
 /** A text of the server's in the reader's language, where it is known. */
@@ -121,6 +124,21 @@ export function translate(text) {
   if (language() !== "zh") return text;
   const found = said.find(([pattern]) => pattern.test(text));
   return found ? text.replace(...found) : text;
+}
+
+const units = [["d", "天", 86400], ["h", "小时", 3600], ["min", "分钟", 60],
+  ["s", "秒", 1]];
+
+/** So many seconds in the two largest units that it has: 7 d, 1 min 47 s. */
+export function span(seconds) {
+  const words = [];
+  let rest = Math.round(seconds);
+  for (const [english, chinese, size] of units) {
+    const n = Math.floor(rest / size);
+    rest %= size;
+    if (n) words.push(`${n} ${language() === "zh" ? chinese : english}`);
+  }
+  return words.slice(0, 2).join(" ") || `0 ${pick(["s", "秒"])}`;
 }
 
 /** Unix seconds as local date and time. */

@@ -40,12 +40,13 @@ async function showPerson(id, shown) {
 }
 
 function found(users, shown) {
-  return table(t("users"), [t("by_id"), t("app"), "openid", "unionid",
-    t("phone"), t("created"), ""], users.map((user) => [
-    h("code", {}, user.id), user.app, h("code", {}, user.openid || ""),
-    h("code", {}, user.unionid || ""), user.phone || "", when(user.created),
+  return table(t("users"), [t("phone"), t("app"), t("sessions"), t("created"),
+    t("by_id"), "openid", "unionid"], users.map((user) => [
+    user.phone || "–", user.app,
     h("button", { type: "button",
-      onclick: () => showPerson(user.id, shown) }, t("sessions"))]),
+      onclick: () => showPerson(user.id, shown) }, t("sessions")),
+    h("td", { class: "time" }, when(user.created)), h("code", {}, user.id),
+    h("code", {}, user.openid || ""), h("code", {}, user.unionid || "")]),
   t("nobody"));
 }
 
@@ -55,6 +56,8 @@ export async function users({ body }) {
   let by = "phone";
   const app = h("select", { name: "app" },
     names.map((name) => h("option", { value: name }, name)));
+  const ofApp = field(t("app"), app);
+  ofApp.hidden = true;
   const text = h("input", { name: "text", required: true, autocomplete: "off",
     spellcheck: "false" });
   const hits = h("div", {});
@@ -73,8 +76,8 @@ export async function users({ body }) {
     h("form", { onsubmit: find },
       field(t("search_by"), choice([["phone", t("by_phone")],
         ["openid", t("by_openid")], ["id", t("by_id")]], by,
-      (value) => { by = value; })),
-      field(t("app"), app), field(t("value"), text),
+      (value) => { by = value; ofApp.hidden = by !== "openid"; })),
+      ofApp, field(t("value"), text),
       h("button", { class: "main" }, t("find"))),
     hits), shown);
 }

@@ -39,7 +39,8 @@ local function login(body)
   local f = exchange[body.platform]
   local told = f and f(body.appid, body.code) or {}
   if not told.session_key then
-    return { error = ("%s %s"):format(told.errcode or "?", told.errmsg or "") }
+    local msg = (told.errmsg or ""):gsub(", rid: .*", "")
+    return { error = ("%s %s"):format(told.errcode or "?", msg) }
   end
   keys:set(body.platform .. told.openid, told.session_key, KEPT)
   return { openid = told.openid }

@@ -1,5 +1,7 @@
 // playground.js -- the page: a phone for each platform with the server's
 // answers beside it, and the recipes.
+//
+// What is clicked is done in turn: recipes set the sandbox's clock and rules.
 
 import { play, recipes } from "./recipes.js";
 import { current, t, toggle } from "./words.js";
@@ -15,6 +17,11 @@ function h(tag, given = {}, ...children) {
   return element;
 }
 
+let last = Promise.resolve();
+
+/** A listener that begins when what was clicked before is done. */
+const inTurn = (f) => () => { last = last.then(f).catch(console.error); };
+
 /** What a phone is: one user, two devices with a token each. */
 class Phone {
   constructor(platform) {
@@ -24,9 +31,8 @@ class Phone {
     this.tokens = [null, null];
     this.number = null;
     this.state = h("p", { class: "state", role: "status" });
-    this.answers = h("div", { class: "answers", tabindex: "0", role: "log",
-      "aria-label": `${platform}: ${t("no_answers")}` },
-      h("p", { class: "soft" }, t("no_answers")));
+    this.answers = h("div", { class: "answers", tabindex: "0", role: "log" },
+      h("p", { class: "soft", "data-text": "no_answers" }));
   }
 
   get token() { return this.tokens[this.device]; }
@@ -36,7 +42,8 @@ class Phone {
     const { status, ...rest } = told;
     this.answers.querySelector("p")?.remove();
     this.answers.prepend(h("pre", {},
-      `${what}  ${status}\n${JSON.stringify(rest, null, 1)}`));
+      h("strong", {}, `${what}  ${status}`),
+      `\n${JSON.stringify(rest, null, 1)}`));
     this.show();
     return told;
   }
@@ -45,6 +52,7 @@ class Phone {
     this.state.textContent = [this.user,
       `${t("device")} ${this.device + 1}: ${t(this.token ? "signed_in"
         : "signed_out")}`, this.number || ""].join("\n");
+    this.other.textContent = t(this.device ? "first" : "second");
   }
 
   async call(method, path, body) {
@@ -103,52 +111,61 @@ class Phone {
   }
 
   draw() {
-    const buttons = ["launch", "login", "tap", "clear", "sleep", "second"];
+    const button = (name) => h("button", { type: "button",
+      class: name === "tap" ? "main" : "", "data-do": name,
+      onclick: inTurn(() => this[name]()) }, t(name));
+    this.other = button("second");
+    this.answers.setAttribute("aria-label",
+      `${t(this.platform)}: ${t("no_answers")}`);
     this.show();
     return h("div", { class: "device", id: this.platform },
-      h("div", { class: "phone" },
-        h("h2", {}, this.platform === "wechat" ? "WeChat 微信" : "Douyin 抖音"),
-        this.state,
-        ...buttons.map((name) => h("button", { type: "button",
-          class: name === "tap" ? "main" : "", "data-do": name,
-          onclick: () => this[name]() }, t(name)))),
+      h("div", { class: "phone" }, h("h2", {}, t(this.platform)), this.state,
+        ...["launch", "login", "tap", "clear", "sleep"].map(button),
+        this.other),
       this.answers);
   }
 }
 
+/** A recipe: what it does, a button, and how each back-end fared. */
 function line(name) {
-  const results = h("div", { class: "results", role: "status" });
-  const show = (platform, which, { ok, text }) => [
-    h("span", {}, `${platform}, ${which === "plain" ? t("plain") : which}`),
-    h("span", { class: ok ? "good" : "bad" }, `${ok ? "✓" : "✗"} ${text}`)];
+  const results = h("div", { class: "table", role: "status" });
+  const cell = ({ ok, text }) => h("td", { class: ok ? "good" : "bad" },
+    `${ok ? "✓" : "✗"} ${t(text)}`);
   const run = async () => {
     results.replaceChildren("…");
     const rows = [];
     for (const platform of ["wechat", "douyin"]) {
       const told = await play(name, platform);
-      for (const which of Object.keys(told)) {
-        rows.push(...show(platform, which, told[which]));
-      }
+      rows.push(h("tr", {}, h("th", { scope: "row" }, t(platform)),
+        cell(told.plain), cell(told.latchkey)));
     }
-    results.replaceChildren(...rows);
+    results.replaceChildren(h("table", {},
+      h("tr", {}, ...["", t("plain"), "latchkey"].map((head) =>
+        h("th", { scope: "col" }, head))), ...rows));
   };
   return h("li", { id: `recipe-${name}` }, t(name), " ",
-    h("button", { type: "button", onclick: run }, t("run")), results);
+    h("button", { type: "button", onclick: inTurn(run) }, t("run")), results);
 }
 
 const phones = ["wechat", "douyin"].map((platform) => new Phone(platform));
 
 function draw() {
   document.documentElement.lang = current() === "zh" ? "zh-CN" : "en";
-  for (const element of document.querySelectorAll("[data-text]")) {
-    element.textContent = t(element.dataset.text);
-  }
   document.getElementById("language").textContent = t("other");
   document.getElementById("phones").replaceChildren(
     ...phones.map((phone) => phone.draw()));
   document.getElementById("recipes").replaceChildren(
     ...Object.keys(recipes).map(line));
+  for (const element of document.querySelectorAll("[data-text]")) {
+    element.textContent = t(element.dataset.text);
+  }
 }
+
+document.getElementById("all").addEventListener("click", () => {
+  for (const button of document.querySelectorAll("#recipes button")) {
+    button.click();
+  }
+});
 
 document.getElementById("language").addEventListener("click", () => {
   toggle();

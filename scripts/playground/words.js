@@ -9,13 +9,17 @@ const words = {
     "每个按钮重演一种文章里常见的出错方式：一次用普通后端（每个 openid 一个 "
     + "session_key），一次用 latchkey。"],
   run: ["Try", "试一试"],
+  run_all: ["Try all", "全部试一遍"],
+  wechat: ["WeChat", "微信"],
+  douyin: ["Douyin", "抖音"],
   plain: ["plain back-end", "普通后端"],
+  手机号解密失败: ["does not decrypt", "手机号解密失败"],
   other: ["中文", "English"],
   launch: ["Launch", "启动小程序"],
   login: ["Log in", "登录"],
   tap: ["Tap for the phone number", "点击获取手机号"],
   clear: ["Clear the cache", "清除缓存"],
-  sleep: ["Sleep 40 minutes", "睡 40 分钟"],
+  sleep: ["Sleep 40 minutes", "闲置 40 分钟"],
   second: ["Second device", "第二台设备"],
   first: ["First device", "第一台设备"],
   signed_in: ["signed in", "已登录"],
@@ -29,8 +33,8 @@ const words = {
   twice: ["A gateway sends the login twice.", "网关把登录请求发了两次。"],
   two_devices: ["Two devices of one user.", "同一用户的两台设备。"],
   plus: ["A form on the way turns + into a blank.", "途中的表单把 + 变成空格。"],
-  late: ["The code is sent six minutes late; the client follows `action`.",
-    "code 晚了六分钟才发送；客户端按 action 再来一次。"],
+  late: ["The code is sent six minutes late; the client logs in again where the "
+    + "answer says so.", "code 晚了六分钟才发送；应答要求重新登录时，客户端照做。"],
 };
 
 let language = localStorage.getItem("latchkey.language")

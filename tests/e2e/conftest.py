@@ -1,5 +1,6 @@
 """Fixtures of the end-to-end tests: sandbox, servers and phones."""
 
+import contextlib
 import itertools
 import os
 import re
@@ -157,6 +158,19 @@ def shop(servers):
     (shop.folder / "service.key").write_text("service-key-of-the-tests\n")
     shop.secrets.add("service-key-of-the-tests")
     return shop.start()
+
+
+@pytest.fixture(name="web", scope="module")
+def the_web(servers, request):
+    """One running server with the file's BLOCKS."""
+    return servers(server=request.module.BLOCKS)
+
+
+@pytest.fixture(name="client")
+def the_client(web):
+    """A connection to it."""
+    with contextlib.closing(web.client()) as client:
+        yield client
 
 
 @pytest.fixture

@@ -97,13 +97,18 @@ def test_what_the_server_says_of_it_is_in_the_readers_language(console, shop,
     console.driver.refresh()
     console.click("button", "时间线")
     console.shows("正在等待登录")
+    console.open(shop.admin_url + "/#/apps")
+    console.click("#app-demo-wechat button", "测试连接")
+    console.shows("平台接受该 appid 和 secret")
+    console.click("#app-demo-wechat summary")
+    console.shows("30 天")
 
 
 def test_a_policy_is_shown_with_its_defaults_and_no_secret(console, shop):
     console.open(shop.admin_url + "/#/apps")
     console.click("#app-demo-wechat summary")
     console.shows("session.ttl")
-    console.shows("2592000")
+    console.shows("30 d")
     assert "sandbox-secret" not in console.driver.page_source
     console.click("#app-demo-wechat button", "Test connection")
     console.shows("accepts appid and secret")

@@ -1,7 +1,5 @@
 """Headers of requests and answers, as scripts read and set them."""
 
-import contextlib
-
 import pytest
 
 BLOCKS = r"""
@@ -68,17 +66,6 @@ location /args { content_by_lua_block {
         (pcall(ngx.req.get_post_args)))
 } }
 """
-
-
-@pytest.fixture(name="web", scope="module")
-def fixture_web(servers):
-    return servers(server=BLOCKS)
-
-
-@pytest.fixture(name="client")
-def fixture_client(web):
-    with contextlib.closing(web.client()) as client:
-        yield client
 
 
 def test_some_headers_come_once_and_others_often(client):

@@ -57,12 +57,6 @@ def fixture_web(servers):
     return web.start()
 
 
-@pytest.fixture(name="client")
-def fixture_client(web):
-    with contextlib.closing(web.client()) as client:
-        yield client
-
-
 def raw(web, *parts):
     """What comes back for these bytes, until the other side closes."""
     with socket.create_connection(("127.0.0.1", web.port), DEADLINE) as sock:

@@ -1,11 +1,8 @@
 """An answer on its way: in parts, to its end and past it, to clients that
 leave."""
 
-import contextlib
 import socket
 import time
-
-import pytest
 
 from harness import DEADLINE, until
 
@@ -91,17 +88,6 @@ location /untold { content_by_lua_block {
     ngx.say(select(2, ngx.on_abort(function() end)))
 } }
 """
-
-
-@pytest.fixture(name="web", scope="module")
-def fixture_web(servers):
-    return servers(server=BLOCKS)
-
-
-@pytest.fixture(name="client")
-def fixture_client(web):
-    with contextlib.closing(web.client()) as client:
-        yield client
 
 
 def connect(web, path, version="1.1", method="GET"):

@@ -104,17 +104,6 @@ location /big { content_by_lua_block {
 """
 
 
-@pytest.fixture(name="web", scope="module")
-def fixture_web(servers):
-    return servers(server=BLOCKS)
-
-
-@pytest.fixture(name="client")
-def fixture_client(web):
-    with contextlib.closing(web.client()) as client:
-        yield client
-
-
 def shared(web, key):
     with contextlib.closing(web.client()) as client:
         return int(client.get("/shared?key=" + key).text)

@@ -20,6 +20,7 @@ function _M.set_string_buf_size(n)
   size, buffer = n, nil
 end
 
+-- In bytes.
 function _M.get_string_buf_size()
   return size
 end
@@ -34,10 +35,12 @@ function _M.get_string_buf(n, must_alloc)
   return buffer
 end
 
+-- A size_t for functions in C to write to; the same one each time.
 function _M.get_size_ptr()
   return size_ptr
 end
 
+-- Likewise a char *.
 function _M.get_errmsg_ptr()
   return errmsg_ptr
 end
