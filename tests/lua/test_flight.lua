@@ -13,8 +13,12 @@ local function slow(text)
   return text
 end
 
-local one = ngx.thread.spawn(flight.once, "a", slow, "mine")
-local two = ngx.thread.spawn(flight.within, 9, "a", slow, "theirs")
+local one = ngx.thread.spawn(function()
+  return flight.once("a", slow, "mine")
+end)
+local two = ngx.thread.spawn(function()
+  return flight.within(9, "a", slow, "theirs")
+end)
 t.list({ ngx.thread.wait(one) }, { true, "mine" }, "who leads")
 t.list({ ngx.thread.wait(two) }, { true, "mine" }, "who joins hears the same")
 t.is(runs, 1, "of one run")
