@@ -114,9 +114,11 @@ local function keep(policy, key, record, fence)
     expires = math.ceil(record.expires) + 1,
   }, fence }
   if ok then return record end
-  local newer = why == "conflict" and records:get(key)
-  if newer and newer.fetched >= record.fetched then return newer end
-  record.unsaved = true
+  if why == "conflict" then -- we were too slow for the lease
+    local newer = records:get(key)
+    if newer and newer.fetched >= record.fetched then return newer end
+  end
+  record.unsaved = why ~= "conflict"
   ngx.log(ngx.WARN, "access token not kept: app=", policy.name, " ", why)
   return record
 end

@@ -28,7 +28,8 @@ function lease.take(name, life)
   local owner = server.status().node .. " " ..
     crypto.base64url(crypto.random(12))
   local ok, why = store.commit { {
-    key = key, value = owner, expires = ngx.time() + life, expect = false } }
+    key = key, value = owner, expect = false,
+    expires = ngx.time() + math.ceil(life) } }
   if not ok then return nil, why == "conflict" and "taken" or why end
   local holder, version = store.get(key)
   if holder ~= owner then

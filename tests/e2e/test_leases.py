@@ -3,6 +3,8 @@ once over all nodes of one Redis, whichever of them dies."""
 
 import concurrent.futures
 import contextlib
+import random
+import threading
 import time
 
 import pytest
@@ -202,3 +204,54 @@ def test_a_node_that_dies_fetching_a_token_delays_the_others_a_stated_time(
     assert time.monotonic() - start < 2 + 2 + LATE
     assert ask(at(three, user)).status == 200
     assert len(fetches(sandbox, appids[0])) == 2
+
+
+def send_or_not(pair):
+    """The number, or None where the node is dead or says to come again."""
+    user, code = pair
+    with contextlib.suppress(*GONE, OSError):
+        answer = send(code)(user)
+        if answer.status == 200:
+            return answer.data["phoneNumber"]
+        assert answer.json["action"] != "fix", answer
+    return None
+
+
+def send_in_pairs(users, end, sent):
+    """Sends each code to two nodes at once."""
+    with concurrent.futures.ThreadPoolExecutor(2) as pool:
+        while not end.is_set():
+            pair, code = random.sample(users, 2), users[0].tap()[1]
+            sent[code] = list(pool.map(send_or_not, [(user, code)
+                                                     for user in pair]))
+    for user in users:
+        user.client.close()
+
+
+def test_each_number_is_paid_for_once_when_nodes_are_killed(
+        phone, nodes, sandbox, appids):
+    """A second call is made only where the node of the first one died."""
+    three = nodes("timeout = 1,")
+    end, sent = threading.Event(), {}
+    senders = [everywhere(member(phone, three[0], appids[0]), three)
+               for _ in range(3)]
+    sandbox.set(latency=30)
+    kills = 8
+    with concurrent.futures.ThreadPoolExecutor(3) as pool:
+        jobs = [pool.submit(send_in_pairs, users, end, sent)
+                for users in senders]
+        for _ in range(kills):
+            time.sleep(random.uniform(0.1, 0.6))  # the moment is the point
+            node = random.choice(three)
+            node.kill()
+            node.start()
+        end.set()
+        for job in jobs:
+            job.result()
+    numbers = [set(heard) - {None} for heard in sent.values()]
+    assert all(len(heard) <= 1 for heard in numbers)
+    assert sum(len(heard) for heard in numbers) > 20, len(sent)
+    calls = [call["body"]["code"] for call in sandbox.calls(API["wechat"])]
+    twice = {code for code in calls if calls.count(code) > 1}
+    assert len(twice) <= kills * len(senders), (len(twice), len(sent))
+    assert all(None in sent[code] for code in twice)
