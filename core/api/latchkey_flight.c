@@ -13,6 +13,7 @@ struct waiting {
     struct flight_wait wait;
     struct task *task;
     struct flight_table *table;
+    bool timed; /* by the task's timer */
 };
 
 struct leading {
@@ -20,11 +21,20 @@ struct leading {
     uint8_t key[FLIGHT_KEY];
 };
 
-static void cancel(struct task *t)
+static void leave(struct task *t)
 {
     struct waiting *w = t->op;
+    if (w->timed)
+        uv_timer_stop(&t->timer);
     flight_leave(w->table, &w->wait);
     free(w);
+}
+
+static void on_timeout(uv_timer_t *timer)
+{
+    struct task *t = timer->data;
+    leave(t);
+    task_resume(t, vm_fail(t->co, "timeout"));
 }
 
 /* The landed text begins with '+' (a result) or '-' (an error). */
@@ -42,8 +52,7 @@ static void on_land(struct flight_wait *wait)
                 result.len ? slice_from(result, 1) : SLICE("nothing landed"));
         n = 2;
     }
-    flight_release(wait);
-    free(w);
+    leave(t);
     task_resume(t, n);
 }
 
@@ -101,9 +110,16 @@ static bool lead(lua_State *L, struct flight_table *table,
     return true;
 }
 
-/* flight.once(key, fn, ...) -> the string that fn(...) returned, to all who
- * asked for key meanwhile; nil, why.  fn may wait; key is any string. */
-static int f_once(lua_State *L)
+static void limit(struct waiting *w, lua_Number seconds)
+{
+    struct task *t = w->task;
+    w->timed = true;
+    uv_update_time(t->vm->loop);
+    uv_timer_start(&t->timer, on_timeout, (uint64_t)(seconds * 1000), 0);
+}
+
+/* key, fn, ... on the stack; seconds < 0: as long as it takes. */
+static int join(lua_State *L, lua_Number seconds)
 {
     struct slice name = vm_check_slice(L, 1);
     luaL_checktype(L, 2, LUA_TFUNCTION);
@@ -121,17 +137,39 @@ static int f_once(lua_State *L)
                                     .on_land = on_land,
                                     .user = w };
     enum err e = flight_join(table, key, &w->wait);
+    if (e != OK && e != PENDING) {
+        free(w);
+        return vm_fail(L, "no memory");
+    }
     if (e == OK && !lead(L, table, key))
         flight_land(table, key, SLICE("-no memory"));
-    if (e == OK || e == PENDING)
-        return task_wait(t, cancel, w);
-    free(w);
-    return vm_fail(L, "no memory");
+    if (seconds >= 0)
+        limit(w, seconds);
+    return task_wait(t, leave, w);
+}
+
+/* flight.once(key, fn, ...) -> the string that fn(...) returned, to all who
+ * asked for key meanwhile; nil, why.  fn may wait; key is any string. */
+static int f_once(lua_State *L)
+{
+    return join(L, -1);
+}
+
+/* flight.within(seconds, key, fn, ...): as once; nil, "timeout" for who has
+ * waited so long, while fn goes on. */
+static int f_within(lua_State *L)
+{
+    lua_Number seconds = luaL_checknumber(L, 1);
+    luaL_argcheck(L, seconds >= 0 && seconds < 1e9, 1, "invalid time");
+    lua_remove(L, 1);
+    return join(L, seconds);
 }
 
 void latchkey_flight_open(struct vm *vm, lua_State *L)
 {
-    static const luaL_Reg funcs[] = { { "once", f_once }, { NULL, NULL } };
+    static const luaL_Reg funcs[] = { { "once", f_once },
+                                      { "within", f_within },
+                                      { NULL, NULL } };
     (void)L;
     api_preload(vm, "latchkey.flight", funcs);
 }

@@ -17,3 +17,20 @@ struct metric *measure_sizes(void)
                              "Commits that shared a transaction.", NULL, bounds,
                              sizeof bounds / sizeof *bounds);
 }
+
+struct metric *measure_errors(void)
+{
+    struct metric *m = metrics_counter("latchkey_store_errors_total",
+                                       "Transactions that failed.", NULL);
+    metric_add(m, NULL, 0);
+    return m;
+}
+
+struct metric *measure_failing(void)
+{
+    struct metric *m =
+        metrics_gauge("latchkey_store_failing",
+                      "1 where writing fails, or Redis is away.", NULL);
+    metric_set(m, NULL, 0);
+    return m;
+}

@@ -17,44 +17,48 @@
 struct redis {
     struct redis_conn_settings settings;
     char digest[2 * DIGEST_SHA1 + 1];
-    struct metric *seconds;
+    struct metric *seconds, *errors, *gauge;
     atomic_uint_least64_t records, commits, conflicts, failures, usec;
     pthread_mutex_t lock; /* of what follows */
-    bool away;            /* as the log knows */
+    unsigned away;        /* threads that cannot reach it */
+    bool failing;         /* as log and metric know */
     char error[256];
 };
 
 /* ---- what happens to connections ------------------------------------------
  */
 
-static void note_error(struct redis *r)
+static void note_error(void *user)
 {
+    struct redis *r = user;
     atomic_fetch_add(&r->failures, 1);
     pthread_mutex_lock(&r->lock);
     snprintf(r->error, sizeof r->error, "%s", err_text());
     pthread_mutex_unlock(&r->lock);
 }
 
-/* True where the threads' common knowledge has changed. */
-static bool set_away(struct redis *r, bool away)
+static bool is_away(enum err state)
 {
+    return state != OK && state != PENDING;
+}
+
+/* Tells log and metric where the threads' common knowledge has changed. */
+static void on_state(void *user, enum err before, enum err now)
+{
+    struct redis *r = user;
+    char why[sizeof r->error];
     pthread_mutex_lock(&r->lock);
-    bool changed = r->away != away;
-    r->away = away;
+    r->away += is_away(now);
+    r->away -= is_away(before);
+    bool failing = r->away, changed = r->failing != failing;
+    r->failing = failing;
+    memcpy(why, r->error, sizeof why);
+    if (changed) /* under the lock: in this order */
+        metric_set(r->gauge, NULL, failing);
     pthread_mutex_unlock(&r->lock);
-    return changed;
-}
-
-static void on_failure(void *user)
-{
-    note_error(user);
-    if (set_away(user, true))
-        log_write(LOG_ERR, "store: %s; trying again", err_text());
-}
-
-static void on_ready(void *user)
-{
-    if (set_away(user, false))
+    if (changed && failing)
+        log_write(LOG_ERR, "store: %s; trying again", why);
+    else if (changed)
         log_write(LOG_NOTICE, "store: redis answers again");
 }
 
@@ -115,8 +119,10 @@ static void on_settled(struct store_commit *c, enum err e)
         atomic_fetch_add(&r->commits, 1);
     else if (e == ERR_CONFLICT)
         atomic_fetch_add(&r->conflicts, 1);
-    else
+    else {
         note_error(r);
+        metric_add(r->errors, NULL, 1);
+    }
     atomic_fetch_add(&r->usec, usec);
     metric_observe(r->seconds, NULL, (double)usec / 1e6);
     c->result = e;
@@ -132,17 +138,12 @@ enum err redis_put(struct redis_conn *conn, struct store_commit *c)
 /* ---- opening and closing --------------------------------------------------
  */
 
-static void on_first_failure(void *user)
-{
-    note_error(user);
-}
-
 /* One connection, made and left again; r->error says why not. */
 static enum err try_once(struct redis *r)
 {
     struct redis_conn_settings settings = r->settings;
     struct redis_loop loop;
-    settings.on_failure = on_first_failure;
+    settings.on_state = NULL;
     enum err e = redis_loop_open(&loop, &settings);
     redis_loop_close(&loop);
     return e;
@@ -153,8 +154,9 @@ static enum err check(struct redis *r)
     enum err e = try_once(r);
     if (e == ERR_REFUSED)
         return err_set(ERR_STORE, "store: %s", r->error);
-    r->away = e != OK;
-    if (r->away)
+    r->failing = e != OK;
+    metric_set(r->gauge, NULL, r->failing);
+    if (r->failing)
         log_write(LOG_WARN, "store: %s; starting without it, trying again",
                   *r->error ? r->error : "redis is away");
     r->error[0] = '\0';
@@ -180,10 +182,12 @@ enum err redis_open(struct redis **out, const char *url)
     pthread_mutex_init(&r->lock, NULL);
     make_digest(r);
     r->seconds = measure_seconds();
+    r->errors = measure_errors();
+    r->gauge = measure_failing();
     r->settings = (struct redis_conn_settings){ .script = redis_commit_script,
                                                 .digest = r->digest,
-                                                .on_failure = on_failure,
-                                                .on_ready = on_ready,
+                                                .on_failure = note_error,
+                                                .on_state = on_state,
                                                 .on_records = on_records,
                                                 .user = r };
     enum err e = redis_url_parse(&r->settings.url, url);

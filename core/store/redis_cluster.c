@@ -71,13 +71,19 @@ static void remove_node(struct redis_cluster *c, unsigned index)
     free(node);
 }
 
-/* What holds nothing is a seed, or was left behind by a failover. */
-static void drop_idle(struct redis_cluster *c)
+/* Who holds slots; what holds none is a seed, or was left behind by a
+ * failover. */
+static void find_used(const struct redis_cluster *c, bool used[NODES])
 {
-    bool used[NODES] = { false };
     for (unsigned i = 0; i < REDIS_KEY_SLOTS; i++)
         if (c->holders[i] != NOBODY)
             used[c->holders[i]] = true;
+}
+
+static void drop_idle(struct redis_cluster *c)
+{
+    bool used[NODES] = { false };
+    find_used(c, used);
     for (unsigned i = c->count; i--;)
         if (!used[i] && c->nodes[i] != c->asked)
             remove_node(c, i);
@@ -205,6 +211,11 @@ static void refresh(struct redis_cluster *c)
 /* ---- what others use ------------------------------------------------------
  */
 
+static bool is_failed(const struct redis_node *node)
+{
+    return node->reads->failed || node->writes->failed;
+}
+
 bool redis_cluster_send(struct redis_cluster *c, struct redis_trip *trip)
 {
     unsigned holder = c->holders[trip->slot];
@@ -252,7 +263,7 @@ void redis_cluster_pulse(struct redis_cluster *c)
 {
     bool away = false;
     for (unsigned i = 0; i < c->count; i++)
-        away |= c->nodes[i]->reads->failed || c->nodes[i]->writes->failed;
+        away |= is_failed(c->nodes[i]);
     if (!c->known || c->stale || away)
         refresh(c);
     else
@@ -261,11 +272,16 @@ void redis_cluster_pulse(struct redis_cluster *c)
 
 enum err redis_cluster_state(const struct redis_cluster *c)
 {
+    bool used[NODES] = { false };
     if (c->refused)
         return ERR_REFUSED;
-    if (c->known)
-        return OK;
-    return c->failed ? ERR_CONNECT : PENDING;
+    if (!c->known)
+        return c->failed ? ERR_CONNECT : PENDING;
+    find_used(c, used);
+    for (unsigned i = 0; i < c->count; i++)
+        if (used[i] && is_failed(c->nodes[i]))
+            return ERR_CONNECT;
+    return OK;
 }
 
 /* What is answered may lead to nodes further on, or back. */

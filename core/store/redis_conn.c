@@ -15,6 +15,7 @@ struct redis_conn {
     struct redis_sentinel *sentinel; /* or NULL, as is */
     struct redis_cluster *cluster;   /* in whose place node serves */
     struct redis_node node;
+    enum err state; /* as told last */
 };
 
 static struct redis_conn *conn_of(struct redis_link *link)
@@ -34,16 +35,24 @@ static void locate(struct redis_link *link)
         redis_link_connect(link, &conn->settings->url.hosts[0]);
 }
 
+static void tell_state(struct redis_conn *conn)
+{
+    enum err before = conn->state, now = redis_conn_state(conn);
+    conn->state = now;
+    if (now != before && conn->settings->on_state)
+        conn->settings->on_state(conn->settings->user, before, now);
+}
+
 static void on_ready(struct redis_link *link)
 {
-    struct redis_conn *conn = conn_of(link);
-    conn->settings->on_ready(conn->settings->user);
+    tell_state(conn_of(link));
 }
 
 static void on_failure(struct redis_link *link)
 {
     struct redis_conn *conn = conn_of(link);
     conn->settings->on_failure(conn->settings->user);
+    tell_state(conn);
 }
 
 struct redis_node *redis_conn_node(struct redis_conn *conn, unsigned i)
@@ -79,6 +88,7 @@ static void on_pulse(uv_timer_t *timer)
     struct redis_node *node;
     if (conn->cluster)
         redis_cluster_pulse(conn->cluster);
+    tell_state(conn); /* slots may have moved from who is away */
     for (unsigned i = 0; (node = redis_conn_node(conn, i)); i++) {
         if (node->pulsing || node->reads->state != REDIS_LINK_READY)
             continue;
@@ -179,6 +189,8 @@ enum err redis_conn_state(const struct redis_conn *conn)
     if (conn->cluster)
         return redis_cluster_state(conn->cluster);
     const struct redis_link *a = conn->node.reads, *b = conn->node.writes;
+    if (!a || !b)
+        return PENDING; /* they are being made */
     if (a->state == REDIS_LINK_READY && b->state == REDIS_LINK_READY)
         return OK;
     if (a->refused || b->refused)
@@ -213,6 +225,7 @@ enum err redis_conn_new(struct redis_conn **out, uv_loop_t *loop,
     conn->settings = settings;
     conn->loop = loop;
     conn->node.conn = conn;
+    conn->state = PENDING;
     enum err e = OK;
     if (settings->url.kind == REDIS_SENTINEL)
         e = redis_sentinel_new(&conn->sentinel, loop, settings);

@@ -7,8 +7,9 @@ struct redis_conn_settings {
     struct redis_url url;
     SSL_CTX *tls;
     const char *script, *digest;    /* as in redis_link.h */
-    void (*on_failure)(void *user); /* err_text() says why */
-    void (*on_ready)(void *user);
+    void (*on_failure)(void *user); /* of a connection; err_text() says why */
+    /* What redis_conn_state says has changed, from PENDING on; or NULL. */
+    void (*on_state)(void *user, enum err before, enum err now);
     void (*on_records)(void *user, uint64_t n); /* now and then */
     void *user;
 };

@@ -7,7 +7,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-enum { FIRST_PAUSE = 50, LAST_PAUSE = 2000, READ_BYTES = 65536 };
+enum { FIRST_PAUSE = 50, LAST_PAUSE = 2000, READ_BYTES = 65536, LATE = 50 };
 
 /* ---- deadlines ------------------------------------------------------------
  */
@@ -19,7 +19,8 @@ static struct redis_call *oldest(struct redis_link *link)
     return link->sent.first ? link->sent.first : link->held.first;
 }
 
-/* A worker that was busy may find its answers waiting: it reads first. */
+/* A worker that was busy may find its answers waiting: it reads first.  Its
+ * commands may not even have been sent: they have another second. */
 static void on_deadline(uv_timer_t *timer)
 {
     struct redis_link *link = timer->data;
@@ -31,6 +32,8 @@ static void on_deadline(uv_timer_t *timer)
     if (!call)
         return;
     uint64_t now = uv_now(link->loop);
+    if (call->deadline + LATE < now)
+        call->deadline = now + REDIS_LINK_MSEC;
     if (call->deadline > now) {
         uv_timer_start(timer, on_deadline, call->deadline - now, 0);
         return;
@@ -405,6 +408,7 @@ bool redis_link_call(struct redis_link *link, struct redis_call *call,
         err_set(ERR_NOMEM, "no memory");
         return false;
     }
+    uv_update_time(link->loop); /* it stands while a script runs */
     call->deadline = uv_now(link->loop) + REDIS_LINK_MSEC;
     redis_queue_push(ready ? &link->sent : &link->held, call);
     watch_deadline(link);

@@ -230,12 +230,8 @@ enum err writer_start(struct writer **out, const struct store_engine *engine,
     w->changes = changes;
     w->seconds = measure_seconds();
     w->sizes = measure_sizes();
-    w->errors = metrics_counter("latchkey_store_errors_total",
-                                "Transactions that failed.", NULL);
-    w->failing =
-        metrics_gauge("latchkey_store_failing", "1 where writing fails.", NULL);
-    metric_add(w->errors, NULL, 0);
-    metric_set(w->failing, NULL, 0);
+    w->errors = measure_errors();
+    w->failing = measure_failing();
     w->last = &w->first;
     w->swept_at = clock_ticks();
     pthread_condattr_t monotonic;

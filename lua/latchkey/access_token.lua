@@ -1,5 +1,5 @@
 -- access_token.lua -- the tokens that a platform's server calls take: one
--- fetch for each app, however many wait, on whichever worker.
+-- fetch for each app, however many wait, on whichever worker of whichever node.
 --
 --   token/HASH   {token, fetched, expires, renew, insists, and the budgets} as
 --                JSON, for the other workers and nodes; HASH is of platform,
@@ -12,6 +12,7 @@ local cache = require "latchkey.cache"
 local cjson = require "cjson.safe"
 local crypto = require "latchkey.crypto"
 local flight = require "latchkey.flight"
+local lease = require "latchkey.lease"
 local metrics = require "latchkey.metrics"
 local platform = require "latchkey.platform"
 local store = require "latchkey.store"
@@ -54,14 +55,15 @@ local function key_of(policy, kind)
 end
 
 -- The record of now: the store's, which others may have changed; this worker's
--- where the store has none, is out, or did not take it.  May wait.
+-- where the store has none, is out, or did not take it.  Then the version of
+-- the store's, if it has one.  May wait.
 local function current(key)
+  local kept, version = records:get(key)
   local own = held[key]
-  if not own or not own.unsaved then
-    own = records:get(key) or own
-    held[key] = own
+  if kept and not (own and own.unsaved) then
+    own, held[key] = kept, kept
   end
-  return own
+  return own, kept and version
 end
 
 -- ---- fetching, by one for all ------------------------------------------------
@@ -105,26 +107,28 @@ local function new_record(before, answer, now, failed)
   }
 end
 
-local function keep(policy, key, record)
+-- fence: of the lease under which it was fetched, if any.  -> what serves.
+local function keep(policy, key, record, fence)
   local ok, why = store.commit { {
     key = key, value = cjson.encode(record),
     expires = math.ceil(record.expires) + 1,
-  } }
-  if not ok then
-    record.unsaved = true
-    ngx.log(ngx.WARN, "access token not kept: app=", policy.name, " ", why)
+  }, fence }
+  if ok then return record end
+  if why == "conflict" then -- we were too slow for the lease
+    local newer = records:get(key)
+    if newer and newer.fetched >= record.fetched then return newer end
   end
+  record.unsaved = why ~= "conflict"
+  ngx.log(ngx.WARN, "access token not kept: app=", policy.name, " ", why)
+  return record
 end
 
--- Fetches, unless someone else has since failed was current.  A platform that
--- gives the failed one again is believed once; then it is forced to.
-local function fetch(policy, kind, key, failed)
+-- A platform that gives the failed one again is believed once; then it is
+-- forced to another.
+local function fetch(policy, kind, key, failed, fence)
   local now = ngx.time()
   local record = {}
   for name, value in pairs(current(key) or {}) do record[name] = value end
-  if record.token and record.token ~= failed and now < record.renew then
-    return record
-  end
   local dropped = failed and record.token == failed
   if dropped and not take_drop(record, now) then
     return nil, "platform_error", { errmsg = "too many tokens were refused" }
@@ -137,25 +141,44 @@ local function fetch(policy, kind, key, failed)
     answer, reason, facts = nil, "platform_error", answer
   end
   if not answer then return nil, reason, facts end
-  record = new_record(record, answer, now, failed)
-  keep(policy, key, record)
-  return record
+  return keep(policy, key, new_record(record, answer, now, failed), fence)
 end
 
-local function fetched(policy, kind, key, failed)
-  local record, reason, facts = fetch(policy, kind, key, failed)
+-- The record, or {reason}, as JSON.
+local function fetched(policy, kind, key, failed, fence)
+  local record, reason, facts = fetch(policy, kind, key, failed, fence)
   if record then return cjson.encode(record) end
   facts = facts or {}
   ngx.log(reason == "misconfigured" and ngx.ERR or ngx.WARN,
     "no access token: app=", policy.name, " kind=", kind, " reason=", reason,
     " errcode=", facts.errcode, " platform says: ", facts.errmsg or "nothing")
-  return cjson.encode { reason = reason }
+  local text = cjson.encode { reason = reason }
+  if fence then lease.fail(fence, text) end
+  return text
 end
 
--- -> record; nil, reason.  Waits.
-local function await(policy, kind, key, failed)
-  local text, why =
-    flight.once("access_token\0" .. key, fetched, policy, kind, key, failed)
+-- As fetched, unless someone else has since failed was current; over a store
+-- of many nodes, on one of them.  A store that is out stops nobody.
+local function obtain(policy, kind, key, failed)
+  local own, version = current(key)
+  if own and own.token ~= failed and ngx.time() < own.renew then
+    return cjson.encode(own)
+  end
+  if not store.shared() then return fetched(policy, kind, key, failed) end
+  local text, why = lease.once(key, version, policy.timeout + 2,
+    function(fence) return fetched(policy, kind, key, failed, fence) end)
+  if text then return text end
+  if why == "taken" then return cjson.encode { reason = "platform_timeout" } end
+  return fetched(policy, kind, key, failed)
+end
+
+-- Until the deadline, or as long as a call may take.  -> record; nil, reason.
+-- Waits.
+local function await(policy, kind, key, failed, deadline)
+  local left = deadline and deadline - ngx.now() or policy.timeout
+  local text, why = flight.within(math.max(left, 0), "access_token\0" .. key,
+    obtain, policy, kind, key, failed)
+  if why == "timeout" then return nil, "platform_timeout" end
   local record = text and cjson.decode(text)
   if not record then
     ngx.log(ngx.ERR, "access token aborted: app=", policy.name, " ", why)
@@ -174,13 +197,13 @@ end
 
 -- The token of a kind: an api of latchkey.platform that brings one, such as
 -- "stable_token", "token" or "client_token".  -> token, seconds that it has
--- left; nil, reason.  May wait.
-function access_token.get(policy, kind)
+-- left; nil, reason.  May wait: until the deadline, or the policy's timeout.
+function access_token.get(policy, kind, deadline)
   local now, key = ngx.time(), key_of(policy, kind)
   local own = current(key)
   if not own or now >= own.expires then
     local why
-    own, why = await(policy, kind, key)
+    own, why = await(policy, kind, key, nil, deadline)
     if not own then return nil, why end
   elseif now >= own.renew and now >= (tried[key] or 0) + PAUSE then
     tried[key] = now
@@ -191,29 +214,37 @@ end
 
 -- The token after one that the platform has refused.  -> token; nil where
 -- there is none to try.  Waits.
-local function follow(policy, kind, failed)
+local function follow(policy, kind, failed, deadline)
   local key = key_of(policy, kind)
   local own = current(key)
   if own and own.token ~= failed then return own.token end
-  local record = await(policy, kind, key, failed)
+  local record = await(policy, kind, key, failed, deadline)
   return record and record.token
 end
 
-local function attempt(policy, api, args, token)
+local function attempt(policy, api, args, token, deadline)
   args.access_token = token
+  if deadline then
+    local left = math.min(policy.timeout, deadline - ngx.now())
+    if left <= 0 then return nil, "platform_timeout" end
+    args.within = left * 1000
+  end
   return platform.call(policy, api, args)
 end
 
 -- platform.call for an api that takes an access token.  One that is refused is
--- dropped, if it is still the current one; then one more call.  Waits.
-function access_token.call(policy, api, args)
-  local kind = kind_of(policy, api)
-  local token, why = access_token.get(policy, kind)
+-- dropped, if it is still the current one; then one more call.  All of it ends
+-- by the deadline, if there is one; the token must be there before, so that
+-- who pays for the call can hear its answer.  Waits.
+function access_token.call(policy, api, args, deadline)
+  local kind, till = kind_of(policy, api), deadline
+  if deadline then till = deadline - policy.timeout / 2 end
+  local token, why = access_token.get(policy, kind, till)
   if not token then return nil, why, {} end
-  local answer, reason, facts = attempt(policy, api, args, token)
+  local answer, reason, facts = attempt(policy, api, args, token, deadline)
   if not answer and facts and facts.refresh then
-    token = follow(policy, kind, token)
-    if token then return attempt(policy, api, args, token) end
+    token = follow(policy, kind, token, till)
+    if token then return attempt(policy, api, args, token, deadline) end
   end
   return answer, reason, facts
 end

@@ -175,7 +175,7 @@ local function keep_failure(policy, args, outcome)
     store.commit { keep_outcome(policy, args,
       { reason = reason, msg = outcome.msg, at = now }, now) }
   elseif args.fence then
-    lease.free(args.fence)
+    lease.fail(args.fence, cjson.encode(outcome))
   end
 end
 
@@ -222,9 +222,7 @@ end
 -- As run, where other nodes have the same store: one of them runs.
 local function run_once(policy, args, request)
   if not store.shared() then return run(policy, args, request) end
-  local key = code_key(policy, args)
-  local text = lease.once(key:sub(#"code/" + 1), 2 * policy.timeout + 2,
-    function() return (store.get(key)) end,
+  local text = lease.once(code_key(policy, args), nil, 2 * policy.timeout + 2,
     function(fence)
       args.fence = fence
       return run(policy, args, request)

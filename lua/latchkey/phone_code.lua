@@ -9,6 +9,7 @@ local access_token = require "latchkey.access_token"
 local crypto = require "latchkey.crypto"
 local flight = require "latchkey.flight"
 local hook = require "latchkey.hook"
+local lease = require "latchkey.lease"
 local metrics = require "latchkey.metrics"
 local platform = require "latchkey.platform"
 local server = require "latchkey.server"
@@ -28,21 +29,22 @@ local function key_of(policy, record, code)
     table.concat({ policy.name, record.identity, code }, "\0")))
 end
 
--- -> number, JSON; nil, reason.  Waits.  A login that brought the code ends
+-- Until when the platform may be asked.  A login that brought the code ends
 -- within twice the policy's timeout all the same.
+local function deadline_of(policy, request)
+  return request.deadline or ngx.now() + 2 * policy.timeout
+end
+
+-- -> number, JSON; nil, reason.  Waits.
 local function ask(policy, record, code, request)
   local answer, reason, facts
-  local left = policy.timeout
-  if request.deadline then left = math.min(left, request.deadline - ngx.now()) end
-  if left <= 0 then
-    reason = "platform_timeout"
-  elseif platform[policy.platform].apis.phone_number.sealed
+  if platform[policy.platform].apis.phone_number.sealed
       and not policy.private_key then
     reason, facts = "misconfigured", { errmsg = "(the policy has no private_key)" }
   else
     answer, reason, facts = access_token.call(policy, "phone_number", {
-      code = code, openid = record.openid, private_key = policy.private_key,
-      within = left * 1000 })
+      code = code, openid = record.openid, private_key = policy.private_key },
+      deadline_of(policy, request))
   end
   if answer then return answer.number, answer.json end
   facts = facts or {}
@@ -69,37 +71,67 @@ local function settle(policy, outcome, finish)
   return outcome
 end
 
-local function keep(policy, key, outcome)
-  if outcome.reason and not lasting[outcome.reason] then return end
+-- fence: of the lease under which it was asked for, if any.
+local function keep(policy, key, outcome, fence)
+  if outcome.reason and not lasting[outcome.reason] then
+    if fence then lease.fail(fence, cjson.encode(outcome)) end
+    return
+  end
   store.commit { {
     key = key, value = cjson.encode(outcome),
     expires = outcome.at + math.max(policy.code.replay, LIFE),
-  } }
+  }, fence }
 end
 
--- The outcome for all who posted the code meanwhile, as JSON.
-local function run(policy, record, key, code, request, finish)
-  local text, why = store.get(key)
-  local outcome = text and cjson.decode(text)
-  if not outcome and why ~= "not found" then
-    return cjson.encode { reason = why }
-  end
-  local failed
-  if outcome and not outcome.number then
-    replays:add(1, policy.name, "replayed")
-    if ngx.time() >= outcome.at + policy.code.replay then
-      outcome = { reason = "phone_code_invalid" }
-    end
-    return cjson.encode(outcome)
-  elseif not outcome then
+-- known: the outcome so far, whose number is not stored yet; or nil.
+-- -> {reason, msg} or {json}, as JSON.
+local function run(policy, record, key, code, request, finish, known, fence)
+  local outcome, failed = known, nil
+  if not outcome then
     local number, json = ask(policy, record, code, request)
     outcome = number and { number = number, json = json } or { reason = json }
     outcome.at = ngx.time()
   end
   outcome, failed = settle(policy, outcome, finish)
-  keep(policy, key, outcome)
+  keep(policy, key, outcome, fence)
   return cjson.encode { reason = failed or outcome.reason,
                         msg = outcome.msg, json = outcome.json }
+end
+
+-- What a node was told by another one: a number that is not stored is for the
+-- next post.
+local function told(text)
+  local outcome = cjson.decode(text)
+  return outcome.number and cjson.encode { reason = "store_unavailable" }
+    or text
+end
+
+-- The outcome for all who posted the code meanwhile, as JSON; over a store of
+-- many nodes, for those at other nodes too.
+local function run_once(policy, record, key, code, request, finish)
+  local text, version = store.get(key)
+  local outcome = text and cjson.decode(text)
+  if not outcome and version ~= "not found" then
+    return cjson.encode { reason = version }
+  end
+  if outcome and not outcome.number then
+    replays:add(1, policy.name, "replayed")
+    if ngx.time() < outcome.at + policy.code.replay then return text end
+    return cjson.encode { reason = "phone_code_invalid" }
+  end
+  if not store.shared() then
+    return run(policy, record, key, code, request, finish, outcome)
+  end
+  local mine
+  local heard, why = lease.once(key, text and version, 3 * policy.timeout + 2,
+    function(fence)
+      mine = run(policy, record, key, code, request, finish, outcome, fence)
+      return mine
+    end)
+  if not heard then
+    return cjson.encode { reason = why == "taken" and "platform_timeout" or why }
+  end
+  return mine or told(heard)
 end
 
 -- The number behind a code, for the user of a session record.  finish(number,
@@ -108,12 +140,14 @@ end
 function phone_code.number(policy, record, code, request, finish)
   hook.look(policy, request)
   local key, leads = key_of(policy, record, code), false
-  local text, why = flight.once(key, function()
+  local left = deadline_of(policy, request) - ngx.now() + policy.timeout
+  local text, why = flight.within(math.max(left, 0), key, function()
     leads = true
-    return run(policy, record, key, code, request, finish)
-  end)
+    return run_once(policy, record, key, code, request, finish)
+  end) -- a hook takes a timeout at most
   if not leads then replays:add(1, policy.name, "joined") end
   local outcome = text and cjson.decode(text)
+  if why == "timeout" then return nil, "platform_timeout" end
   if not outcome then
     ngx.log(ngx.ERR, "phone code aborted: request_id=", request.id, " app=",
       policy.name, " reason=policy_error: ", why)

@@ -20,7 +20,8 @@ TIMEOUT = (504, "platform_timeout", "login")
 @pytest.fixture(name="appid")
 def fixture_appid(request):
     """An app that no other test knows: the sandbox keeps tokens."""
-    return "wx" + "".join(filter(str.isalnum, request.node.name))[-60:]
+    name = request.node.name[-40:] + request.node.module.__name__
+    return "wx" + "".join(filter(str.isalnum, name))
 
 
 @pytest.fixture(name="shop")

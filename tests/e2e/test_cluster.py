@@ -9,7 +9,7 @@ import time
 
 import pytest
 
-from harness import DEADLINE, GONE, until
+from harness import DEADLINE, GONE, free_port, until
 from stores import Redis
 
 SLOTS, MASTERS = 16384, 3
@@ -20,7 +20,8 @@ class Cluster:
 
     def __init__(self, folder):
         self.nodes = [Redis(folder / str(number), "--cluster-enabled", "yes",
-                            "--cluster-node-timeout", "1500")
+                            "--cluster-node-timeout", "1500",
+                            "--cluster-port", free_port())
                       for number in range(2 * MASTERS)]
 
     @property
@@ -147,6 +148,7 @@ def test_a_failover_under_load_loses_no_acknowledged_login(phone, server,
 
     def fail_over():
         victim.kill()
+        until(lambda: shop.metric("store_failing") == 1, "the alarm")
         until(lambda: len(cluster.masters()) == MASTERS, "a failover", 60)
 
     kept, refused = run_logins(phone, shop, fail_over)
@@ -156,6 +158,7 @@ def test_a_failover_under_load_loses_no_acknowledged_login(phone, server,
         until(lambda user=user: user.session().status != 503, "recovery")
         assert user.session().status == 200
         user.client.close()
+    until(lambda: shop.metric("store_failing") == 0, "the end of the alarm")
     assert set(refused) <= {"store_unavailable", "code_invalid"}
     print(f"{len(kept)} logins, {len(refused)} refused")
 

@@ -47,6 +47,33 @@ def test_promtool_reads_the_alerts():
     assert "SUCCESS" in promtool("check", "rules", MONITORING / "alerts.yml")
 
 
+@needs_promtool
+def test_a_store_that_is_away_wakes_somebody_and_lets_them_sleep_again(
+        tmp_path):
+    """Prometheus judges the rule by samples of half a minute."""
+    fires = {"exp_labels": {"instance": "n1", "severity": "page"},
+             "exp_annotations": {
+                 "summary": "n1 cannot write its store: logins are refused, "
+                            "sessions go on",
+                 "description": "Redis away; or a disk full, read-only, "
+                                "failing: the log says which."}}
+    tests = {"rule_files": [str(MONITORING / "alerts.yml")],
+             "evaluation_interval": "30s",
+             "tests": [{
+                 "interval": "30s",
+                 "input_series": [{
+                     "series": 'latchkey_store_failing{instance="n1"}',
+                     "values": "0 0 1 1 0 0"}],
+                 "alert_rule_test": [
+                     {"eval_time": time, "alertname": "LatchkeyStoreFails",
+                      "exp_alerts": alerts}
+                     for time, alerts in (("30s", []), ("1m", [fires]),
+                                          ("2m", []))]}]}
+    path = tmp_path / "tests.yml"
+    path.write_text(json.dumps(tests))  # which is YAML
+    assert "SUCCESS" in promtool("test", "rules", path)
+
+
 def test_dashboard_and_alerts_ask_for_metrics_that_there_are(exposition):
     there = set(re.findall(r"^# TYPE latchkey_(\w+)", exposition, re.M))
     dashboard = json.loads((MONITORING / "grafana.json").read_text())

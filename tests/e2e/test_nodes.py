@@ -4,6 +4,7 @@ acknowledged is lost when nodes die."""
 import concurrent.futures
 import contextlib
 import random
+import re
 import threading
 import time
 
@@ -28,10 +29,10 @@ def fixture_redis(tmp_path_factory):
 @pytest.fixture(name="cluster")
 def fixture_cluster(server, redis):
     """Makes nodes over one Redis."""
-    def make(count, fields="", **blocks):
+    def make(count, fields="", apps=None, **blocks):
         nodes = []
         for number in range(count):
-            node = server({"shop": server.policy(fields)}, start=False,
+            node = server(apps or {"shop": server.policy(fields)}, start=False,
                           store=redis.url, **{
                               "http": f"latchkey_node n{number};", **blocks})
             (node.folder / "var").mkdir()
@@ -187,11 +188,13 @@ def test_a_frozen_redis_refuses_logins_at_once_and_keeps_known_sessions(
         assert user.session().status == 200
     assert len(sandbox.calls()) == calls  # no code was spent for nothing
     assert node.admin("/readyz", token=None).status == 503
+    assert node.metric("store_failing") == 1
     redis.thaw()
     other = phone(node, app="shop")  # a user has ten sessions
     until(lambda: all(other.elsewhere().login().status == 200
                       for _ in range(16)), "recovery of both workers")
     assert node.admin("/readyz", token=None).status == 200
+    until(lambda: node.metric("store_failing") == 0, "the end of the alarm")
     assert user.session().status == 200
 
 
@@ -200,14 +203,16 @@ def test_a_redis_that_is_killed_and_started_is_found_again(phone, cluster,
     node, = cluster(1)
     user = phone(node, app="shop").logged_in()
     redis.kill()
+    until(lambda: node.metric("store_failing") == 1, "the alarm")
     until(lambda: user.elsewhere().login().status == 503, "the first refusal")
     redis.start()
     other = phone(node, app="shop")  # a user has ten sessions
     until(lambda: all(other.elsewhere().login().status == 200
                       for _ in range(16)), "recovery of both workers")
     assert user.session().status == 200
-    node.logged("redis 127.0.0.1:.*trying again")
-    node.logged("redis answers again")
+    until(lambda: node.metric("store_failing") == 0, "the end of the alarm")
+    assert len(re.findall("redis 127.0.0.1:.*trying again", node.log)) == 1
+    assert len(re.findall("redis answers again", node.log)) == 1
 
 
 def test_a_script_that_redis_forgot_is_sent_again(phone, cluster, redis):

@@ -3,26 +3,14 @@
 
 package.path = "lua/?.lua;tests/lua/?.lua;" .. package.path
 local t = require "tap"
+local fake = require "fake_store"
 
 -- Clock, store and platform: what the module asks is what they are told.
-local now, records, store_out = 1e9, {}, false
+local now = 1e9
 local tokens, fetches, answer_fetch = 0, {}, nil
 local calls, answer_call = {}, nil
 
 ngx.time = function() return now end
-package.loaded["latchkey.store"] = {
-  get = function(key)
-    if store_out then return nil, "store_unavailable" end
-    if records[key] then return records[key], "version" end
-    return nil, "not found"
-  end,
-  shared = function() return false end,
-  commit = function(writes)
-    if store_out then return nil, "store_unavailable" end
-    records[writes[1].key] = writes[1].value
-    return true
-  end,
-}
 package.loaded["latchkey.platform"] = {
   wechat = {
     hosts = { app = "https://example.com" },
@@ -105,20 +93,58 @@ t.list({ access_token.get(app, "stable_token") }, { nil, "platform_error" },
 -- ---- the store ---------------------------------------------------------------
 
 app = new_app()
-store_out = true
+fake.out = true
 t.is(access_token.get(app, "stable_token"), "t3", "a store outage: a token")
 now = now + 7000
 t.is(access_token.get(app, "stable_token"), "t3", "that serves to its end")
 settle()
 t.is(#fetches, 2, "and is renewed")
-store_out = false
+fake.out = false
 
 app = new_app()
 t.is(access_token.get(app, "stable_token"), "t5", "with the store again")
 package.loaded["latchkey.access_token"] = nil
+package.loaded["latchkey.flight"] = { -- of that node alone
+  within = function(_, _, fetch, ...) return fetch(...) end }
 local other = require "latchkey.access_token" -- another node
 t.is(other.get(app, "stable_token"), "t5", "other nodes take it from there")
 t.is(#fetches, 1, "without a fetch")
+
+fake.many = true -- and each has workers of its own
+app = new_app()
+answer_fetch = function()
+  ngx.sleep(0.02)
+  tokens = tokens + 1
+  return { access_token = "t" .. tokens, expires_in = 7200 }
+end
+local function at_both(kind)
+  local one = ngx.thread.spawn(other.get, app, kind)
+  local two = ngx.thread.spawn(access_token.get, app, kind)
+  local _, a = ngx.thread.wait(one)
+  local _, b = ngx.thread.wait(two)
+  return a, b
+end
+t.list({ at_both "stable_token" }, { "t6", "t6" }, "two nodes, one token")
+t.is(#fetches, 1, "one fetch")
+
+app = new_app()
+answer_fetch = function()
+  for key, record in pairs(fake.records) do
+    if key:find "^lock/" then record.expires = now end
+  end
+  return { access_token = "late", expires_in = 7200 }
+end
+t.is(access_token.get(app, "stable_token"), "late",
+  "a token that came too late for its lease")
+t.is(other.get(app, "stable_token"), "late", "is another's, too")
+t.is(#fetches, 2, "but not by the store")
+
+app = new_app()
+fake.out = true
+t.is(access_token.get(app, "stable_token"), "t7", "a store outage")
+t.is(other.get(app, "stable_token"), "t8", "has each node fetch its own")
+fake.out = false
+fake.many = false
 
 -- ---- refused tokens ----------------------------------------------------------
 

@@ -62,6 +62,36 @@ static void a_frozen_redis_fails_a_command_after_a_second(void **state)
     assert_in_range(clock_ticks() - start, 900, 5000);
 }
 
+/* The loop's clock stands meanwhile, and nothing is sent. */
+static void be_busy(void)
+{
+    usleep(1500000);
+}
+
+static void who_was_busy_before_a_command_has_it_answered(void **state)
+{
+    struct rig *r = *state;
+    assert_int_equal(fixture_put(&r->store, "k", "v", 0), OK);
+    be_busy();
+    assert_int_equal(fixture_put(&r->store, "k", "w", 0), OK);
+}
+
+static void who_was_busy_after_a_command_has_it_answered(void **state)
+{
+    struct rig *r = *state;
+    bool done = false;
+    struct store_write w = { .key = SLICE("k"), .value = SLICE("v") };
+    struct store_commit c = {
+        .writes = &w, .count = 1, .on_done = fixture_answered, .user = &done
+    };
+    assert_int_equal(fixture_put(&r->store, "k", "v", 0), OK);
+    assert_int_equal(store_put(r->store.conn, &c), PENDING);
+    be_busy();
+    uv_run(&r->store.loop, UV_RUN_DEFAULT);
+    assert_true(done);
+    assert_int_equal(c.result, OK);
+}
+
 static void while_it_is_away_commands_are_refused_at_once(void **state)
 {
     struct rig *r = *state;
@@ -283,6 +313,8 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         RIG(a_frozen_redis_fails_a_command_after_a_second),
+        RIG(who_was_busy_before_a_command_has_it_answered),
+        RIG(who_was_busy_after_a_command_has_it_answered),
         RIG(while_it_is_away_commands_are_refused_at_once),
         RIG(a_restarted_redis_is_found_again),
         RIG(what_was_read_lately_stands_while_it_is_away),
