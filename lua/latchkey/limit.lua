@@ -4,7 +4,7 @@
 -- Windows are fixed: the first count opens one, and the counter goes with it.
 -- Counters lie in the dictionary `limits`, which drops those not used for
 -- longest when it is full, so memory is bounded however many addresses come.
--- Their names are identity keys (hashes) and addresses.  Without that
+-- Their names are identity keys (hashes) and, by app, addresses.  Without that
 -- dictionary there are no limits; the start warns of it.
 
 local cache = require "latchkey.cache"

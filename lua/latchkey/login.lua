@@ -193,7 +193,8 @@ local function settle_within(policy, args, request, answer)
 end
 
 local function obtain(policy, args, request)
-  local retry = limit.take(policy, "address", request.ip)
+  local retry = limit.take(policy, "address",
+    policy.name .. "/" .. request.ip)
   if retry then return { reason = "rate_limited", retry = retry } end
   local answer, reason = call_platform(policy, args, request)
   if not answer then return { reason = reason } end

@@ -134,6 +134,16 @@ def test_an_address_brings_so_many_codes(one, shopper, sandbox):
     assert len(sandbox.calls()) == calls, "the platform is not asked"
 
 
+def test_each_app_counts_addresses_for_itself(server, phone, platform):
+    shop = server({name: server.policy(limited(f'address = "{most}/m"'),
+                                       platform)
+                   for name, most in (("one", 2), ("two", 1))})
+    one, two = (phone(shop, platform, app=name) for name in ("one", "two"))
+    assert one.login().status == 200 and one.login().status == 200
+    assert two.login().status == 200
+    assert refused(two.login(), 60) and refused(one.login(), 60)
+
+
 def test_a_code_refused_by_address_is_not_spent(one, shopper):
     user = shopper(one('address = "1/s"'))
     user.login("made-up")
