@@ -49,15 +49,23 @@ static enum err load_secrets(struct api_process *p, const struct conf *conf,
     return e;
 }
 
+/* Without a directive of ours and without policies it just runs scripts, and
+ * needs neither secrets nor store. */
+static bool has_logins(const struct conf *conf)
+{
+    return conf->latchkey || !access(conf->apps, F_OK);
+}
+
 enum err process_open(struct api_process *p, const struct conf *conf,
                       struct arena *arena)
 {
-    enum err e = conf->latchkey ? load_secrets(p, conf, arena) : OK;
+    bool logins = has_logins(conf);
+    enum err e = logins ? load_secrets(p, conf, arena) : OK;
     if (e == OK)
         e = setup_limits(conf);
     if (e == OK)
         e = setup_user(conf);
-    if (e == OK && conf->latchkey)
+    if (e == OK && logins)
         e = open_store(p, conf);
     p->workers = conf->worker_processes;
     p->node = node_name(conf, arena);

@@ -15,7 +15,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-enum { SECRET_BYTES = 32, SECRET_MAX = 4096, BACKLOG = 511 };
+enum { SECRET_BYTES = 32, SECRET_MAX = 4096, SECRET_SHORT = 16, BACKLOG = 511 };
 
 enum err setup_folders(const char *path)
 {
@@ -64,6 +64,17 @@ static struct slice trimmed(struct arena *arena, struct slice text)
     return arena_dup(arena, slice_trim(text));
 }
 
+/* None is a fault; a short one is the operator's to judge. */
+static enum err judge_secret(struct slice secret, const char *where)
+{
+    if (!secret.len)
+        return err_set(ERR_CONFIG, "the secret in \"%s\" is empty", where);
+    if (secret.len < SECRET_SHORT)
+        log_write(LOG_WARN, "the secret in \"%s\" is short: it can be guessed",
+                  where);
+    return OK;
+}
+
 static enum err read_secret(struct arena *arena, const char *path,
                             struct slice *out)
 {
@@ -78,11 +89,7 @@ static enum err read_secret(struct arena *arena, const char *path,
                        strerror(why));
     *out = trimmed(arena, SLICE_OF(text, (size_t)n));
     secret_wipe(text, sizeof text);
-    return out->len >= 16
-               ? OK
-               : err_set(ERR_CONFIG,
-                         "the secret in \"%s\" is shorter than 16 characters",
-                         path);
+    return judge_secret(*out, path);
 }
 
 enum err setup_secret(struct arena *arena, const struct conf_secret *from,
@@ -93,11 +100,11 @@ enum err setup_secret(struct arena *arena, const struct conf_secret *from,
         return OK;
     if (from->kind == CONF_SECRET_ENV) {
         const char *value = getenv(from->name);
-        if (!value || strlen(value) < 16)
-            return err_set(ERR_CONFIG, "the environment's %s is %s", from->name,
-                           value ? "shorter than 16 characters" : "not set");
+        if (!value)
+            return err_set(ERR_CONFIG, "the environment's %s is not set",
+                           from->name);
         *out = trimmed(arena, slice_str(value));
-        return OK;
+        return judge_secret(*out, from->name);
     }
     if (make && access(from->name, F_OK) && errno == ENOENT) {
         enum err e = make_secret(from->name);

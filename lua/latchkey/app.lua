@@ -34,13 +34,21 @@ end
 
 setmetatable(app, {
   __call = function(_, raw)
-    if type(raw) ~= "table" then error("app expects a table", 2) end
-    return setmetatable(raw, Policy)
+    return type(raw) == "table" and setmetatable(raw, Policy) or nil
   end,
 })
 
+-- text with its comments taken out, its lines where they were.
+local function uncommented(text)
+  text = text:gsub("(%-%-%[(=*)%[.-%]%2%])", function(comment)
+    return (comment:gsub("[^\n]", ""))
+  end)
+  return (text:gsub("%-%-[^\n]*", ""))
+end
+
 -- The line of text where the field was written, or of `app {`.
 local function line_of(text, path)
+  text = uncommented(text)
   local at = 1
   for _, name in ipairs(path) do
     local plain = name:gsub("%W", "%%%0")

@@ -23,6 +23,12 @@ local function duration(value)
   return tonumber(n) * units[unit]
 end
 
+local function some_time(value)
+  if value == 0 then return nil, "a duration above 0" end
+  local seconds, want = duration(value)
+  return seconds ~= 0 and seconds or nil, want or "a duration above 0"
+end
+
 local function duration_or_never(value)
   if value == "never" then return 0 end
   return duration(value)
@@ -77,9 +83,11 @@ local function list(...)
   local one = choice(...)
   return function(value)
     if type(value) ~= "table" then return nil, "a list" end
-    for i, v in ipairs(value) do
+    for i, v in pairs(value) do
       local ok, want = one(v)
-      if not ok then return nil, "a list of " .. want, i end
+      if not ok or type(i) ~= "number" then
+        return nil, "a list of " .. (want or "names")
+      end
     end
     return value
   end
@@ -140,7 +148,7 @@ local fields = {
   appid = { text, REQUIRED },
   secret = { text, REQUIRED },
   api = { base_urls, NONE },
-  timeout = { duration, "5s" },
+  timeout = { some_time, "5s" },
   session = {
     ttl = { duration, "30d" },
     idle = { duration, "7d" },
@@ -219,18 +227,23 @@ local function names_of(specs)
   return names
 end
 
-local function check_group(specs, raw, path, faults)
-  local out = {}
+-- The names in raw that are not in `known`.
+local function check_names(known, raw, path, faults)
   for name in pairs(raw) do
-    if specs[name] == nil then
+    if known[name] == nil then
       insert(faults, {
         path = joined(path, tostring(name)),
         message = ('unknown field "%s", did you mean "%s"?'):format(
           concat(joined(path, tostring(name)), "."),
-          concat(joined(path, nearest(tostring(name), names_of(specs))), ".")),
+          concat(joined(path, nearest(tostring(name), names_of(known))), ".")),
       })
     end
   end
+end
+
+local function check_group(specs, raw, path, faults)
+  local out = {}
+  check_names(specs, raw, path, faults)
   for name, spec in pairs(specs) do
     local value, below = raw[name], joined(path, name)
     if is_field(spec) then
@@ -262,6 +275,9 @@ function schema.check(raw)
     insert(faults, { path = { "phone", "via" }, message =
       ('"phone.via" cannot be "code": %s has no phone codes'):format(
         about.name) })
+  end
+  if about and type(policy.api) == "table" then
+    check_names(about.hosts, policy.api, { "api" }, faults)
   end
   if faults[1] then return nil, faults end
   return policy
