@@ -80,7 +80,8 @@ static int push_body(lua_State *L, struct request *r, lua_Integer max)
     }
     if (!body.len)
         msg = "a JSON body is needed";
-    else if (at == body.len || body.data[at] != '{' || !text_is_utf8(body))
+    else if (at == body.len || body.data[at] != '{' || !text_is_utf8(body) ||
+             memchr(body.data, 0, body.len))
         msg = "the body is not a JSON object in UTF-8";
     lua_pushliteral(L, "bad_request");
     lua_pushstring(L, msg);

@@ -90,11 +90,16 @@ local function text(value)
   return type(value) == "string" and value ~= "" and value or nil
 end
 
+-- A '+' that was not escaped has become a blank.
+local function number(value)
+  return text(value) and value:gsub("^ ", "+")
+end
+
 -- GET /admin/users?app=&openid=|phone=: every identity of whoever it is.
 function admin_users.find()
   local args = ngx.req.get_uri_args(20)
   local query = { app = text(args.app), openid = text(args.openid),
-                  phone = text(args.phone) }
+                  phone = number(args.phone) }
   if query.app and not apps.get(query.app) then
     return refuse(404, "app_unknown", "no such app")
   end
@@ -146,7 +151,7 @@ function admin_users.sessions(id)
       id = key:match "/(%x%x%x%x%x%x%x%x%x%x%x%x)", app = record.app,
       openid = record.openid, device = record.device,
       created = record.created, expires = record.expires,
-      used = record.touched,
+      used = math.floor(record.touched),
     }
   end)
   if not ok then return failed(why) end

@@ -2,7 +2,7 @@
 --
 -- `require("latchkey.api").serve()` in a location's content_by_lua_block.
 
-local cjson = require "cjson.safe"
+local cjson = require("cjson.safe").new()
 local access_token = require "latchkey.access_token"
 local apps = require "latchkey.app"
 local backend = require "latchkey.backend"
@@ -22,6 +22,8 @@ local session = require "latchkey.session"
 local ngx = ngx
 local head, body_text = req.head, req.body
 local find, traceback = string.find, debug.traceback
+
+cjson.decode_invalid_numbers(false) -- NaN, 0x10: not JSON
 
 local BODY_MAX = 64 * 1024
 local CODE_MAX = 1024
@@ -119,8 +121,8 @@ end
 
 local function authenticate(policy, request)
   if request.key then return request.record, request.key end
-  local record, key = session.find(policy, request.token, ngx.time())
-  request.record = record
+  local record, key = session.find(policy, request.token, ngx.now())
+  if record then request.record, request.key = record, key end
   return record, key
 end
 
@@ -129,6 +131,7 @@ end
 local function phone_of_login(policy, request, args, token)
   local record, key = session.find(policy, token, ngx.time())
   if not record then return nil, key end
+  request.record, request.key = record, key
   if args.encryptedData then
     return phone.number(policy, record, key, args, request)
   end
@@ -235,8 +238,8 @@ end
 local function delete_session(policy, request)
   local record, key = authenticate(policy, request)
   if not record then return nil, key end
-  local ok, reason, msg = hook.on(policy, "on_logout", record, request)
-  if not ok then return nil, reason, msg end
+  local data, reason, msg = hook.on(policy, "on_logout", record, request)
+  if not data then return nil, reason, msg end
   local keys = { key }
   if ngx.var.arg_all == "1" then keys = backend.session_keys(policy, record) end
   local revoked = 0
@@ -245,7 +248,8 @@ local function delete_session(policy, request)
     if done == nil then return nil, why end
     if done then revoked = revoked + 1 end
   end
-  return { revoked = revoked }
+  data.revoked = revoked
+  return data
 end
 
 local routes = {
@@ -279,10 +283,8 @@ local function answer(policy, request, data, reason, msg)
     return reply.refuse(reason, msg, request.retry_after)
   end
   local status = data and 200 or reply.reasons[reason][1]
-  hook.look(policy, request)
-  local ctx = { app = policy.name, request = request }
   if type(data) == "string" then data = cjson.decode(data) end
-  local ok, body = hook.call(policy, "reply", ctx,
+  local ok, body = hook.after(policy, "reply", request,
     reply.answer(reason, msg, data))
   if not ok or body == nil then
     return reply.refuse("policy_error")

@@ -64,7 +64,7 @@ function backend.introspect(request)
     return reply.refuse("bad_request", type(token) == "table"
       and "token is there more than once" or "token is missing")
   end
-  local record, why = session.find_any(apps, token, ngx.time())
+  local record, why = session.find_any(apps, token, ngx.now())
   if not record and why == "store_unavailable" then
     return reply.refuse(why)
   end
@@ -79,7 +79,7 @@ function backend.verify(request)
     return refuse_method("GET, HEAD")
   end
   if not token then return refuse_token("token_missing") end
-  local record, why = session.find_any(apps, token, ngx.time())
+  local record, why = session.find_any(apps, token, ngx.now())
   if not record then return refuse_token(why) end
   local header = ngx.header
   header["X-Latchkey-User"] = record.user

@@ -7,7 +7,7 @@ local hook = require "latchkey.hook"
 local identity = require "latchkey.identity"
 local login = require "latchkey.login"
 
-local ngx = ngx
+local ngx, format = ngx, string.format
 
 local RETRY = 60 -- seconds before a check that had no verdict is made anew
 
@@ -17,7 +17,8 @@ local by_server = { server = true, both = true }
 local by_client = { client = true, both = true }
 
 local UNKNOWN = '{"user_id":"%s",%s"expires_in":%d,"refresh_after":%s,'
-  .. '"key":{"known":false,"verdict":"unknown"},"action":"%s"}'
+  .. '"key":{"known":false,"verdict":"unknown","age":null,'
+  .. '"verified_ago":null},"action":"%s"}'
 local KNOWN = '{"user_id":"%s",%s"expires_in":%d,"refresh_after":%s,'
   .. '"key":{"known":true,"verdict":"%s","age":%d,"verified_ago":%s},'
   .. '"action":"%s"}'
@@ -85,9 +86,13 @@ function check.reset(policy, record)
   end)
 end
 
+-- Tells on_check; what it adds goes into the request's answer.
 local function tell(policy, record, request, by, verdict)
   request.check = { by = by, verdict = verdict }
-  return hook.on(policy, "on_check", record, request)
+  local added, reason, msg = hook.on(policy, "on_check", record, request)
+  if not added then return nil, reason, msg end
+  if next(added) then request.added = added end
+  return true
 end
 
 -- Asks the platform where the last time, or the login, is check.every ago.
@@ -133,13 +138,17 @@ function check.describe(policy, record, now, request, write)
   local verdict, age, verified = ring:info(now)
   local refresh, due = refresh_of(policy, record, now)
   local action = (verdict == "stale" or due) and "login" or "none"
-  write = write or string.format
+  local added = request and request.added
+  if added or not write then write = format end
   local openid, left = shown_openid(policy, record), record.expires - now
+  local answer
   if not verdict then
-    return write(UNKNOWN, record.user, openid, left, refresh, action)
+    answer = write(UNKNOWN, record.user, openid, left, refresh, action)
+  else
+    answer = write(KNOWN, record.user, openid, left, refresh, verdict, age,
+      verified or "null", action)
   end
-  return write(KNOWN, record.user, openid, left, refresh, verdict, age,
-    verified or "null", action)
+  return added and hook.add(answer, added) or answer
 end
 
 -- Takes what the client's check said ("ok" or "fail"); only where the policy

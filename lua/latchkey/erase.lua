@@ -173,7 +173,8 @@ local function retire(key, before)
   local gone = trim_history(user, before)
   local writes, more = {}, false
   if user.phone and used_at(user) <= before then
-    writes, more = session.spread(user, { phone = false }, AT_ONCE)
+    writes, more = session.spread(user, { phone = false, tap = false },
+      AT_ONCE)
     if not writes then return nil, more end
     if not more then
       local write, why = drop_phone(key, user)

@@ -1,12 +1,13 @@
 -- hook.lua -- a policy's functions, called with their ctx.
 --
 -- ctx: app, platform, user {id, openid, unionid, phone, attrs, created},
--- session {claims}, request {ip, headers, body, device}, reply, check {by,
--- verdict} (on_check's), deny(self, why, msg).
+-- session {claims}, request {ip, headers, body, device}, reply, deny(self, why,
+-- msg); check {by, verdict} (on_check's), error {reason, msg} (on_error's).
 
 local cjson = require "cjson.safe"
 local identity = require "latchkey.identity"
 local req = require "latchkey.request"
+local session = require "latchkey.session"
 
 local ngx = ngx
 
@@ -17,7 +18,8 @@ Context.__index = Context
 
 -- Refuses what is under way: `denied` with msg; why is for log and metric.
 function Context:deny(why, msg)
-  self.denied = { why = tostring(why or "denied"), msg = msg }
+  self.denied = { why = tostring(why or "denied"),
+                  msg = msg ~= nil and tostring(msg) or nil }
 end
 
 -- Fills in what hooks and log lines may ask of a request, while it is there:
@@ -26,7 +28,7 @@ function hook.look(policy, request)
   if request.id then return end
   request.id, request.trace = req.id(), ngx.var.trace_id
   if policy.on_login or policy.on_phone or policy.on_check
-      or policy.on_logout or policy.on_error then
+      or policy.on_logout or policy.on_error or policy.reply then
     request.ip = ngx.var.remote_addr
     request.headers = ngx.req.get_headers()
     request.body = cjson.decode(ngx.req.get_body_data() or "")
@@ -61,6 +63,7 @@ function hook.context(policy, user, record, request)
     },
     reply = {},
     check = request.check,
+    error = request.failure,
   }, Context)
 end
 
@@ -123,6 +126,13 @@ local function changes_of(before, after)
   return changes
 end
 
+local function apply(changes, attrs)
+  for field, value in pairs(changes) do
+    if value == gone then value = nil end
+    attrs[field] = value
+  end
+end
+
 -- Inside identity.update, which may begin anew on a fresher user: calls the
 -- hook the first time only (state: {} at first, then it has the ctx), and does
 -- to user.attrs what it did.  -> true; nil, reason, msg.  May wait.
@@ -133,17 +143,26 @@ function hook.once(policy, name, state, user, record, request)
     if not ok then return nil, reason, msg end
     state.ctx, state.changes = ctx, changes_of(user.attrs, ctx.user.attrs)
   end
-  for field, value in pairs(state.changes) do
-    if value == gone then value = nil end
-    user.attrs[field] = value
-  end
+  apply(state.changes, user.attrs)
   return true
 end
 
+-- The writes that keep what a hook did to a request's session; nil, reason.
+local function session_writes(record, request, ctx)
+  local claims = ctx.session.claims or {}
+  if not request.key or not next(changes_of(record.claims or {}, claims)) then
+    return {}
+  end
+  local write, ended = session.change(request.key, { claims = claims })
+  if not write then return nil, ended end
+  return { write }
+end
+
 -- Calls policy[name] for the user of a session record, and keeps what it does
--- to the user's attrs.  -> true; nil, reason, msg.  Waits.
+-- to the user's attrs and the session's claims.  -> the fields that it adds to
+-- the answer; nil, reason, msg.  Waits.
 function hook.on(policy, name, record, request)
-  if not policy[name] then return true end
+  if not policy[name] then return {} end
   hook.look(policy, request)
   local state, msg = {}, nil
   local ok, reason = identity.update(policy.name, identity.openid(record),
@@ -151,22 +170,61 @@ function hook.on(policy, name, record, request)
       local fine, why, text =
         hook.once(policy, name, state, found.user, record, request)
       msg = text
-      return fine and {} or nil, why
+      if not fine then return nil, why end
+      return session_writes(record, request, state.ctx)
     end)
-  return ok, reason, msg
+  if not ok then return nil, reason, msg end
+  return state.ctx.reply
 end
 
--- Tells on_error of a refusal: ctx.error {reason, msg}; where it is known
--- whose request it was, ctx.user {id, openid} too.  -> true; nil,
--- "policy_error".  May wait.
-function hook.told(policy, request, reason, msg)
+-- Who a request is of, for hooks that are called when its answer is known;
+-- nil where that is not.  May wait.
+local function user_of(policy, record)
+  local found = record
+    and identity.load(policy.name, identity.openid(record), ngx.time())
+  return found and not found.is_new and found.user or nil
+end
+
+-- Keeps what a hook did that was called when the answer was known.
+local function keep(policy, user, record, request, ctx)
+  local changes = changes_of(user.attrs, ctx.user.attrs)
+  local writes = session_writes(record, request, ctx)
+  if not next(changes) and not (writes and writes[1]) then return end
+  identity.update(policy.name, identity.openid(record), ngx.time(),
+    function(found)
+      apply(changes, found.user.attrs)
+      return session_writes(record, request, ctx) or {} -- it may be over
+    end)
+end
+
+-- Calls policy[name](ctx, ...) when a request's answer is known: its ctx knows
+-- the user where the token, or the login, was good.  -> as hook.call.  May
+-- wait.
+function hook.after(policy, name, request, ...)
   hook.look(policy, request)
-  local record = request.record or {}
-  local ctx = hook.context(policy, { id = record.user, openid = record.openid },
-    record, request)
-  ctx.error = { reason = reason, msg = msg }
-  local ok, failed = hook.call(policy, "on_error", ctx)
+  local record = request.record
+  local user = user_of(policy, record)
+  local ctx = hook.context(policy, user or {}, record or {}, request)
+  if record then ctx.user.id, ctx.user.openid = record.user, record.openid end
+  local ok, result, msg = hook.call(policy, name, ctx, ...)
+  if ok and user then keep(policy, user, record, request, ctx) end
+  return ok, result, msg
+end
+
+-- Tells on_error of a refusal.  -> true; nil, "policy_error".  May wait.
+function hook.told(policy, request, reason, msg)
+  request.failure = { reason = reason, msg = msg }
+  local ok, failed = hook.after(policy, "on_error", request)
   return ok or failed == "denied" or nil, failed
+end
+
+-- JSON with more fields below its own.
+function hook.add(json, fields)
+  if not next(fields) then return json end
+  local data = {}
+  for name, value in pairs(fields) do data[name] = value end
+  for name, value in pairs(cjson.decode(json)) do data[name] = value end
+  return cjson.encode(data)
 end
 
 return hook

@@ -2,7 +2,7 @@
 --
 -- Callers hear one refusal for every cause; the cause goes to log and metric.
 
-local cjson = require "cjson.safe"
+local crypto = require "latchkey.crypto"
 local events = require "latchkey.events"
 local failures = require "latchkey.failures"
 local hook = require "latchkey.hook"
@@ -16,6 +16,7 @@ local phone_code = require "latchkey.phone_code"
 local platform = require "latchkey.platform"
 local req = require "latchkey.request"
 local rescue = require "latchkey.rescue"
+local server = require "latchkey.server"
 local session = require "latchkey.session"
 local waiting = require "latchkey.waiting"
 
@@ -161,10 +162,15 @@ end
 
 local nothing = {}
 
--- A number that this session has not shown is kept with user and session.
+-- A number that this session has not shown is kept with user and session, and
+-- on_phone is called: once for what was sent (data, or a code), in a row.
 -- -> the fields that on_phone adds to the answer; nil, reason, msg.
-local function remember(policy, record, key, number, request)
-  if record.phone == number then return nothing end
+local function remember(policy, record, key, number, request, sent)
+  local mac = policy.on_phone and crypto.hex(server.mac("tap", sent))
+  local tap = record.tap or nothing
+  if record.phone == number and tap.mac == (mac or tap.mac) then
+    return mac and tap.reply or nothing
+  end
   local state, msg = {}, nil
   hook.look(policy, request)
   local ok, reason = identity.update(policy.name, identity.openid(record),
@@ -175,7 +181,8 @@ local function remember(policy, record, key, number, request)
       msg = text
       if not fine then return nil, why end
       local write, ended = session.change(key, {
-        phone = number, claims = state.ctx.session.claims })
+        phone = number, claims = state.ctx.session.claims,
+        tap = mac and { mac = mac, reply = state.ctx.reply } })
       if not write then return nil, ended end
       return { write }
     end)
@@ -183,22 +190,14 @@ local function remember(policy, record, key, number, request)
   return state.ctx.reply
 end
 
--- JSON with more fields below its own.
-local function with_fields(json, more)
-  if next(more) == nil then return json end
-  local data = {}
-  for name, value in pairs(more) do data[name] = value end
-  for name, value in pairs(cjson.decode(json)) do data[name] = value end
-  return cjson.encode(data)
-end
-
 local function number_of(policy, record, key, args, request, want)
   local number, json, again = phone.open(policy, record, args, request, want)
   if not number then return nil, json, again end
   if again then return again end
-  local more, why, denied = remember(policy, record, key, number, request)
+  local more, why, denied =
+    remember(policy, record, key, number, request, args.encryptedData)
   if not more then return nil, why, denied end
-  local answer = with_fields(json, more)
+  local answer = hook.add(json, more)
   if not policy.phone.once then return answer end
   local first, replayed, failed = once.keep(policy, record, args, answer)
   if replayed and not want.quiet then
@@ -214,9 +213,10 @@ local wanted_quietly = { phone = true, quiet = true }
 local function number_by_code(policy, record, key, args, request)
   return phone_code.number(policy, record, args.phone_code, request,
     function(number, json)
-      local more, why, denied = remember(policy, record, key, number, request)
+      local more, why, denied =
+        remember(policy, record, key, number, request, args.phone_code)
       if not more then return nil, why, denied end
-      return with_fields(json, more)
+      return hook.add(json, more)
     end)
 end
 

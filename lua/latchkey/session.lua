@@ -1,9 +1,9 @@
 -- session.lua -- our own sessions: made at login, found by token.
 --
 --   session/HASH   {app, identity, openid, anonymous, unionid, user, phone,
---                   device, created, expires, touched, claims, ended} as
---                   JSON; HASH is the token's SHA-256 in hex, identity the
---                   user's key
+--                   device, created, expires, touched, claims, ended,
+--                   tap {mac, reply}: what on_phone saw last} as JSON; HASH
+--                   is the token's SHA-256 in hex, identity the user's key
 --
 -- A record stays a while after its end, so that a client hears why; of one
 -- that was ended little more than that is kept.
@@ -77,7 +77,7 @@ function session.new(policy, found, device, now)
     device = device,
     created = now,
     expires = now + policy.session.ttl,
-    touched = now,
+    touched = ngx.now(), -- not whole seconds: idle lives may be short
     claims = {},
   }
   return text, record, key

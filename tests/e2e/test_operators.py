@@ -46,6 +46,16 @@ def test_a_user_is_found_by_openid_and_by_phone(user, shop):
     assert number not in by_openid.text + by_phone.text
 
 
+def test_the_plus_of_a_foreign_number_need_not_be_escaped(user, shop, sandbox):
+    sandbox.set(users={user.user: {"phone": "7911123456", "country": "44"}})
+    user.logged_in()
+    number = user.post("phone", user.tap()[0]).data["phoneNumber"]
+    assert number == "+447911123456"
+    for text in number, number.replace("+", "%2B"):
+        found = shop.admin(f"/admin/users?phone={text}").json["users"]
+        assert user.app in [one["app"] for one in found]
+
+
 def test_who_is_not_there_is_an_empty_list(shop):
     answer = shop.admin("/admin/users?app=demo-wechat&openid=nobody")
     assert answer.status == 200 and answer.json == {"users": []}

@@ -204,6 +204,17 @@ def test_a_session_that_nobody_uses_ends(server, phone):
     assert user.session().refusal == (401, "token_expired", "login")
 
 
+def test_an_idle_life_is_not_cut_to_whole_seconds(server, phone):
+    shop = server({"shop": server.policy("session = { idle = 2 },")})
+    users = [phone(shop, app="shop") for _ in range(5)]
+    for user in users:  # logins at five places in a second
+        user.logged_in()
+        began = time.monotonic()
+        time.sleep(1.2)
+        status = user.session().status
+        assert status == 200 or time.monotonic() - began > 1.9
+
+
 def test_exposure_decides_which_identity_is_told(app):
     user = app("expose = {},")
     data = user.login().data

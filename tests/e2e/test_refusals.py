@@ -30,6 +30,8 @@ NOT_OBJECTS = {
     "a number": "1", "a text": '"code"', "cut short": '{"code":"x"',
     "other quotes": "{'code':'x'}", "two": '{"code":"x"}{',
     "bytes": b"\xff\xfe", "a surrogate": b'{"code":"\xed\xa0\x80"}',
+    "no number": '{"code":"x","more":NaN}', "hex": '{"code":"x","more":0x1}',
+    "a zero behind": b'{"code":"x"}\0',
     "deep lists": "[" * 5000, "deep objects": '{"a":' * 5000,
     "zeros": "\0" * 100, "a form": "code=x&iv=y"}
 
