@@ -71,21 +71,21 @@ local function pair_fault(args, a, b)
   if args[b] and not args[a] then return a .. " is missing" end
 end
 
--- What is wrong with these fields, or nil.
-local function args_fault(policy, args)
+-- What is wrong with these fields, or nil.  via: how phone numbers may come.
+local function args_fault(policy, args, via)
   for i = 1, #short do
     local name = short[i]
     if args[name] and #args[name] > CODE_MAX then
       return name .. " is too long"
     end
   end
-  if args.phone_code and policy.phone.via == "data" then
+  if args.phone_code and via == "data" then
     return "this app takes encryptedData, not phone_code"
   end
   if args.phone_code and not platform[policy.platform].apis.phone_number then
     return "this platform has no phone_code"
   end
-  if args.encryptedData and policy.phone.via == "code" then
+  if args.encryptedData and via == "code" then
     return "this app takes phone_code, not encryptedData"
   end
   return pair_fault(args, "encryptedData", "iv")
@@ -108,11 +108,12 @@ end
 -- ---- routes: function(policy, request) -> data (a table, or JSON; true: it is
 -- written), or nil, reason, msg ------------------------------------------------
 
-local function read(policy, request)
+local function read(policy, request, via)
   local args, reason, msg = request.args, nil, nil
   if not args then args, reason, msg = read_body() end
   if not args then return nil, reason, msg end
-  local fault = clean(args) or args_fault(policy, args)
+  local fault = clean(args)
+    or args_fault(policy, args, via or policy.phone.via)
   if fault then return nil, "bad_request", fault end
   repair(policy, args)
   request.device = args.device
@@ -196,7 +197,7 @@ local function post_phone(policy, request)
 end
 
 local function post_decrypt(policy, request)
-  local args, reason, msg = read(policy, request)
+  local args, reason, msg = read(policy, request, "auto") -- no phone number
   if not args then return nil, reason, msg end
   local record, why = authenticate(policy, request)
   if not record then return nil, why end

@@ -137,6 +137,10 @@ function check.describe(policy, record, now, request, write)
   if not ring then return nil, why end
   local verdict, age, verified = ring:info(now)
   local refresh, due = refresh_of(policy, record, now)
+  local window = policy.key.window
+  if verdict and age > window and window > 0 then -- it opens nothing any more
+    verdict, due = nil, true
+  end
   local action = (verdict == "stale" or due) and "login" or "none"
   local added = request and request.added
   if added or not write then write = format end

@@ -32,13 +32,15 @@ local function multipart(body)
   return args
 end
 
--- The body's fields, from JSON or a form; nil where it has none.
+-- The body's fields, from JSON or a form; nil where it has none.  Whether they
+-- came as a form.
 local function body_args(body)
   local type_of_body = ngx.req.get_headers()["content-type"] or ""
   if type_of_body:find("multipart/form-data", 1, true) then
-    return multipart(body)
-  elseif type_of_body:find("application/x-www-form-urlencoded", 1, true) then
-    return flat(ngx.decode_args(body))
+    return multipart(body), true
+  elseif type_of_body:find("application/x-www-form-urlencoded", 1, true)
+      and not body:find("^%s*{") then -- curl calls JSON a form
+    return flat(ngx.decode_args(body)), true
   end
   local args = json.decode(body)
   return type(args) == "table" and args or nil
@@ -48,6 +50,7 @@ local function receive(platform, path)
   ngx.req.read_body()
   local body = ngx.req.get_body_data() or ""
   local method = ngx.req.get_method()
+  local args, form = body_args(body)
   return {
     platform = platform.name,
     api = platform.apis[method .. " " .. path],
@@ -56,7 +59,8 @@ local function receive(platform, path)
     query = flat(ngx.req.get_uri_args()),
     headers = ngx.req.get_headers(),
     body = body,
-    args = body_args(body),
+    args = args,
+    form = form,
   }
 end
 

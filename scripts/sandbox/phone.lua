@@ -39,7 +39,9 @@ end
 --- wx.login, tt.login.  anonymous: Douyin's user is not logged in to the
 --- host app, so there is only the device's code.
 function phone.login(who, args)
-  if args.anonymous ~= nil and type(args.anonymous) ~= "boolean" then
+  if args.anonymous == json.null then
+    args.anonymous = nil
+  elseif args.anonymous ~= nil and type(args.anonymous) ~= "boolean" then
     return nil, 400, "anonymous: true or false is wanted"
   end
   if who.platform ~= "douyin" then

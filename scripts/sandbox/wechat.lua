@@ -64,7 +64,7 @@ end
 
 local function stable_token(call)
   local args = call.args
-  if not args then
+  if not args or call.form then -- JSON only
     return nil, 47001
   end
   local wrong = credentials(args, "client_credential")

@@ -76,7 +76,7 @@ function with_token.getuserphonenumber(call)
   local args = call.args
   if not appid then
     return nil, errno
-  elseif not args then
+  elseif not args or call.form then
     return nil, 47001
   elseif type(args.code) ~= "string" or args.code == "" then
     return nil, 41008

@@ -196,6 +196,8 @@ def test_via_excludes_what_it_does_not_name(server, phone, platform):
     assert user.post("phone", sealed).refusal == BAD
     answer = user.post("phone", {})
     assert answer.refusal == BAD and "phone_code" in answer.json["msg"]
+    opened = user.post("decrypt", user.profile()).data  # is no phone number
+    assert opened["nickName"] == user.user
 
 
 HOOK = """

@@ -60,6 +60,16 @@ def test_a_key_is_kept_no_longer_than_its_window(phone, server, platform):
     assert "phone" not in user.login().data, "that brought another key"
 
 
+def test_a_session_tells_that_its_key_is_out_of_its_window(phone, server):
+    shop = server({"brief": server.policy('key = { window = "1s" }')})
+    user = phone(shop, app="brief").logged_in()
+    until(lambda: not user.session().data["key"]["known"], "its end")
+    data = user.session().data
+    assert data["key"] == {"known": False, "verdict": "unknown", "age": None,
+                           "verified_ago": None}
+    assert data["action"] == "login"
+
+
 def test_an_old_token_reads_with_the_new_key(user):
     """Two devices of one user: the ring is the user's, not the token's."""
     user.logged_in()

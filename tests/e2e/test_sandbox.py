@@ -368,6 +368,7 @@ def test_a_wrong_phone_side_call_is_told_so(sandbox):
     for body in {}, {"user": ""}, {"user": 1}, [1], {"user": "a\n"}:
         assert sandbox.post(path, body)[0] == 400
     assert sandbox.post(path, {"user": "a", "anonymous": True})[0] == 400
+    assert sandbox.post(path, {"user": "a", "anonymous": None})[0] == 200
     assert raw(sandbox, "POST", path, "{")[0] == 400
     assert sandbox.get(path)[0] == 405
     assert sandbox.post(f"/sandbox/wechat/{WX}/fly", {"user": "a"})[0] == 404
@@ -501,6 +502,18 @@ def test_a_wrong_token_request_is_told_apart(sandbox, fetch):
     assert fetch(sandbox, secret="")["errcode"] == 41004
     assert fetch(sandbox, secret="guess")["errcode"] == 40125
     assert fetch(sandbox, grant_type="code")["errcode"] == 40002
+
+
+def test_a_stable_token_is_asked_for_in_json(sandbox):
+    path = "/wechat/cgi-bin/stable_token"
+    fields = {"grant_type": "client_credential", "appid": WX,
+              "secret": "sandbox-secret"}
+    form = {"Content-Type": "application/x-www-form-urlencoded"}
+
+    def post(body):
+        return json.loads(raw(sandbox, "POST", path, body, form)[2])
+    assert post(urllib.parse.urlencode(fields))["errcode"] == 47001
+    assert post(json.dumps(fields))["access_token"], "what curl sends"
 
 
 def wx_phone(sandbox, token, **fields):
