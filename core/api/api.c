@@ -50,6 +50,7 @@ static void open_all(struct vm *vm)
         latchkey_driver_open,
         latchkey_exchange_open,
         latchkey_flight_open,
+        latchkey_http_open,
         latchkey_underway_open,
         latchkey_journal_open,
         latchkey_keyring_open,

@@ -175,6 +175,7 @@ void latchkey_crypto_open(struct vm *vm, lua_State *L);
 void latchkey_driver_open(struct vm *vm, lua_State *L);
 void latchkey_exchange_open(struct vm *vm, lua_State *L);
 void latchkey_flight_open(struct vm *vm, lua_State *L);
+void latchkey_http_open(struct vm *vm, lua_State *L);
 void latchkey_underway_open(struct vm *vm, lua_State *L);
 void latchkey_journal_open(struct vm *vm, lua_State *L);
 void latchkey_keyring_open(struct vm *vm, lua_State *L);
