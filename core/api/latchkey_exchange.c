@@ -121,6 +121,7 @@ static int push_answer(lua_State *L, struct exchange *x)
     return 1;
 }
 
+/* The platform's number; where none came, in words why not. */
 static void measure(const struct platform_call *call)
 {
     static const char *const labels[] = { "platform", "api", "errcode", NULL };
@@ -135,8 +136,11 @@ static void measure(const struct platform_call *call)
                           sizeof bounds / sizeof *bounds);
     char code[24];
     snprintf(code, sizeof code, "%ld", call->errcode);
-    struct slice values[] = { slice_str(call->platform->name),
-                              slice_str(call->api->name), slice_str(code) };
+    bool none = call->reason != PLATFORM_OK && !call->errcode;
+    struct slice values[] = {
+        slice_str(call->platform->name), slice_str(call->api->name),
+        slice_str(none ? platform_reason_name(call->reason) : code)
+    };
     metric_add(count, values, 1);
     metric_observe(seconds, values, call->seconds);
 }

@@ -204,7 +204,8 @@ function admin.serve()
     local argument = uri:match(route[1])
     if argument then return serve_route(route, argument, method) end
   end
-  if method == "GET" and console.serve("console", uri) then return end
+  local page = method == "GET" or method == "HEAD"
+  if page and console.serve("console", uri) then return end
   refuse(404, "not_found", "no such page")
 end
 

@@ -182,6 +182,8 @@ def test_light_and_dark_differ(console, shop):
 
 
 def test_no_script_and_no_frame_of_others(shop):
+    answer = shop.admin("/", "HEAD", token=None)
+    assert answer.status == 200 and not answer.bytes
     answer = shop.admin("/", token=None)
     policy = answer.headers["Content-Security-Policy"]
     assert "default-src 'none'" in policy and "unsafe" not in policy

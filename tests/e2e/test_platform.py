@@ -83,6 +83,21 @@ def test_one_busy_answer_is_tried_again(client, sandbox):
     assert len(sandbox.calls()) == 2
 
 
+def test_calls_are_counted_by_what_came_back(client, sandbox):
+    def count(errcode):
+        return client.server.metric(
+            "platform_requests_total", platform=client.platform,
+            api="code2session", errcode=errcode)
+    before = {code: count(code) for code in ("0", "99999", "platform_error")}
+    client.login()
+    sandbox.fault("errcode", errcode=99999)
+    client.login()
+    sandbox.fault("garbage")
+    client.login()
+    assert {code: count(code) - n for code, n in before.items()} == \
+        {"0": 1, "99999": 1, "platform_error": 1}
+
+
 def test_a_connection_that_always_fails_is_told(client, sandbox):
     """Whether the platform saw the code is unknown: either may be said."""
     sandbox.fault("drop")
