@@ -18,6 +18,8 @@ class Redis:
         self.folder = pathlib.Path(folder)
         self.folder.mkdir(parents=True, exist_ok=True)
         self.port, self.options, self.mode = free_port(), options, mode
+        while "--cluster-enabled" in options and self.port > 22000:
+            self.port = free_port()  # its bus is 10000 above: free as well
         self.context = None
         if tls:
             self.context = ssl.create_default_context()
