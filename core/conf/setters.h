@@ -18,6 +18,7 @@ setter process_error_log;
 setter process_user;
 setter process_env;
 setter process_use;
+setter process_thread_pool;
 
 /* block.c */
 setter block_events;
