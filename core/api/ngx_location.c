@@ -18,21 +18,22 @@ static bool is_unsafe(struct slice path)
     return false;
 }
 
-/* Appends the text of a string, number or table of arguments at index. */
-static void add_args(lua_State *L, int index, struct buf *out)
+/* Pushes the text of a string, number or table of arguments at index (0: of
+ * nothing).  It may raise: before there is a buffer. */
+static struct slice push_args(lua_State *L, int index)
 {
-    if (lua_istable(L, index)) {
+    if (!index)
+        lua_pushliteral(L, "");
+    else if (!lua_istable(L, index))
+        lua_pushvalue(L, index);
+    else {
         lua_getglobal(L, "ngx");
         lua_getfield(L, -1, "encode_args");
+        lua_remove(L, -2);
         lua_pushvalue(L, index);
         lua_call(L, 1, 1);
-        buf_add(out, vm_slice(L, -1));
-        lua_pop(L, 2);
-    } else {
-        lua_pushvalue(L, index);
-        buf_add(out, vm_slice(L, -1));
-        lua_pop(L, 1);
     }
+    return vm_slice(L, -1);
 }
 
 /* "/path?query" and more of a query into path and args, which live as long as
@@ -42,7 +43,7 @@ static void read_target(lua_State *L, struct request *r, struct slice target,
 {
     struct buf text = { 0 };
     size_t mark = slice_find(target, '?');
-    struct slice raw = { target.data, mark };
+    struct slice raw = { target.data, mark }, extra = push_args(L, more);
     if (!target.len)
         luaL_error(L, "The uri argument is empty");
     text_unescape_uri(&text, raw, false);
@@ -55,15 +56,37 @@ static void read_target(lua_State *L, struct request *r, struct slice target,
     buf_add(&text, slice_from(target, mark + 1));
     if (more && text.len)
         buf_add_char(&text, '&');
-    if (more)
-        add_args(L, more, &text);
+    buf_add(&text, extra);
     *args = arena_dup(&r->http->arena, buf_slice(&text));
+    buf_free(&text);
+}
+
+/* A named location has the query that the request came with. */
+static void exec_named(lua_State *L, struct request *r, struct slice target,
+                       int more)
+{
+    struct buf text = { 0 };
+    size_t mark = slice_find(target, '?');
+    struct slice name = { target.data, mark }, extra = push_args(L, more);
+    r->exec_uri = arena_dup(&r->http->arena, name);
+    if (mark == target.len && !more)
+        return;
+    buf_addf(&text,
+             "query strings %.*s%s%.*s ignored when exec'ing named location "
+             "%.*s",
+             SLICE_FMT(slice_from(target, mark + 1)),
+             mark < target.len && more ? "&" : "", SLICE_FMT(extra),
+             SLICE_FMT(name));
+    request_log(r, LOG_WARN, buf_slice(&text));
     buf_free(&text);
 }
 
 /* ngx.exec(uri, args): this request again, from its start. */
 static int f_exec(lua_State *L)
 {
+    if (lua_gettop(L) > 2)
+        return luaL_error(L, "expecting one or two arguments, but got %d",
+                          lua_gettop(L));
     struct slice target = vm_check_slice(L, 1);
     int type = lua_type(L, 2), more = lua_isnoneornil(L, 2) ? 0 : 2;
     if (more && type != LUA_TSTRING && type != LUA_TNUMBER &&
@@ -81,7 +104,7 @@ static int f_exec(lua_State *L)
     if (r->subrequests)
         return luaL_error(L, "attempt to abort with pending subrequests");
     if (slice_starts(target, SLICE("@")))
-        r->exec_uri = arena_dup(&r->http->arena, target);
+        exec_named(L, r, target, more);
     else
         read_target(L, r, target, more, &r->exec_uri, &r->exec_args);
     return task_unwind(t);

@@ -259,6 +259,11 @@ enum conf_builtin variable_builtin(struct slice name);
 void variable_render(struct request *r, const struct conf_template *t,
                      struct buf *out);
 
+/* The same for a path, into an empty buffer: a relative one counts from the
+ * prefix. */
+void variable_path(struct request *r, const struct conf_template *t,
+                   struct buf *out);
+
 /* Appends what one part of a template stands for; a literal is not one. */
 void variable_part(struct request *r, const struct conf_part *part,
                    struct buf *out);

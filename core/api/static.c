@@ -18,7 +18,7 @@ static bool climbs(struct slice rest)
 static bool file_path(struct request *r, struct slice uri, struct buf *out)
 {
     const struct conf_location *at = r->location;
-    variable_render(r, &at->root, out);
+    variable_path(r, &at->root, out);
     struct slice rest = uri;
     if (at->alias && at->kind != CONF_REGEX)
         rest = slice_from(uri, at->name.len);

@@ -358,10 +358,29 @@ static struct slice header_name(struct slice rest, char text[128])
     return SLICE_OF(text, rest.len);
 }
 
+/* All headers of that name, joined. */
+static bool add_joined(struct buf *out, const struct http_header *headers,
+                       unsigned count, struct slice name, struct slice between)
+{
+    unsigned n = 0;
+    for (unsigned i = 0; i < count; i++)
+        if (slice_eq_nocase(headers[i].name, name)) {
+            add(out, n++ ? between : SLICE(""));
+            add(out, headers[i].value);
+        }
+    return n;
+}
+
+/* Of two headers nginx has joined ones, of others it has the first. */
 static bool get_http(struct request *r, struct slice rest, struct buf *out)
 {
     char text[128];
-    return add(out, request_header(r, header_name(rest, text)));
+    struct slice name = header_name(rest, text);
+    bool cookies = slice_eq_nocase(name, SLICE("Cookie"));
+    if (!cookies && !slice_eq_nocase(name, SLICE("X-Forwarded-For")))
+        return add(out, request_header(r, name));
+    return add_joined(out, r->headers, r->header_count, name,
+                      cookies ? SLICE("; ") : SLICE(", "));
 }
 
 static bool get_sent_http(struct request *r, struct slice rest, struct buf *out)
@@ -372,13 +391,7 @@ static bool get_sent_http(struct request *r, struct slice rest, struct buf *out)
                  slice_eq_nocase(name, SLICE("Link"));
     if (!lists)
         return add(out, request_out_header(r, name));
-    unsigned n = 0;
-    for (unsigned i = 0; i < r->out_count; i++)
-        if (slice_eq_nocase(r->out[i].name, name)) {
-            add(out, n++ ? SLICE("; ") : SLICE(""));
-            add(out, r->out[i].value);
-        }
-    return n;
+    return add_joined(out, r->out, r->out_count, name, SLICE("; "));
 }
 
 static bool get_arg(struct request *r, struct slice rest, struct buf *out)
@@ -390,9 +403,8 @@ static bool get_arg(struct request *r, struct slice rest, struct buf *out)
     return false;
 }
 
-static bool get_cookie(struct request *r, struct slice rest, struct buf *out)
+static bool find_cookie(struct slice left, struct slice rest, struct buf *out)
 {
-    struct slice left = request_header(r, SLICE("Cookie"));
     while (left.len) {
         size_t end = slice_find(left, ';');
         struct slice part = slice_trim((struct slice){ left.data, end });
@@ -402,6 +414,15 @@ static bool get_cookie(struct request *r, struct slice rest, struct buf *out)
             slice_eq_nocase((struct slice){ part.data, eq }, rest))
             return add(out, slice_from(part, eq + 1));
     }
+    return false;
+}
+
+static bool get_cookie(struct request *r, struct slice rest, struct buf *out)
+{
+    for (unsigned i = 0; i < r->header_count; i++)
+        if (slice_eq_nocase(r->headers[i].name, SLICE("Cookie")) &&
+            find_cookie(r->headers[i].value, rest, out))
+            return true;
     return false;
 }
 
@@ -590,4 +611,18 @@ void variable_render(struct request *r, const struct conf_template *t,
                      struct buf *out)
 {
     template_render(t, out, render_part, r);
+}
+
+/* What does not begin with a variable is absolute already. */
+void variable_path(struct request *r, const struct conf_template *t,
+                   struct buf *out)
+{
+    const char *prefix = r->api->conf->prefix;
+    size_t n = strlen(prefix);
+    variable_render(r, t, out);
+    if (!out->len || *out->data == '/' || !buf_reserve(out, n))
+        return;
+    memmove(out->data + n, out->data, out->len);
+    memcpy(out->data, prefix, n);
+    out->len += n;
 }
