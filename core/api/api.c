@@ -186,10 +186,26 @@ static enum err make(struct api **out, struct api_worker *worker,
     return OK;
 }
 
+/* As in OpenResty it is there, and with it table.new and table.clear, without
+ * being asked for. */
+static void load_core(struct api *api)
+{
+    if (!api->worker->process->lua_path)
+        return;
+    lua_getglobal(api->vm->L, "require");
+    lua_pushliteral(api->vm->L, "resty.core");
+    if (vm_call(api->vm, 1, 0) != OK)
+        log_write(LOG_ALERT, "failed to load the 'resty.core' module: %s",
+                  err_text());
+}
+
 enum err api_new_bare(struct api **out, struct api_worker *worker,
                       const struct api_generation *generation)
 {
-    return make(out, worker, generation, open_all);
+    enum err e = make(out, worker, generation, open_all);
+    if (e == OK)
+        load_core(*out);
+    return e;
 }
 
 enum err api_new_aside(struct api **out, struct api_worker *worker,

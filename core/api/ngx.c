@@ -129,7 +129,9 @@ static int get_ctx(lua_State *L, struct request *r)
 
 static int set_ctx(lua_State *L, struct request *r)
 {
-    luaL_checktype(L, 3, LUA_TTABLE);
+    if (!lua_istable(L, 3))
+        return luaL_error(L, "ctx should be a table while getting a %s",
+                          luaL_typename(L, 3));
     luaL_unref(L, LUA_REGISTRYINDEX, r->ctx_ref);
     lua_pushvalue(L, 3);
     r->ctx_ref = luaL_ref(L, LUA_REGISTRYINDEX);
@@ -146,6 +148,7 @@ static int set_status(lua_State *L, struct request *r)
         return 0;
     }
     r->status = status;
+    r->error_status = 0;
     return 0;
 }
 
@@ -156,7 +159,7 @@ static int f_index(lua_State *L)
     if (slice_eq(name, SLICE("ctx")))
         return get_ctx(L, api_request(L));
     if (slice_eq(name, SLICE("status")))
-        lua_pushinteger(L, api_request(L)->status);
+        lua_pushinteger(L, request_status(api_request(L)));
     else if (slice_eq(name, SLICE("headers_sent")))
         lua_pushboolean(L, api_request(L)->headers_sent);
     else if (slice_eq(name, SLICE("is_subrequest")))

@@ -8,6 +8,8 @@ enum { DEPTH_MAX = 50 };
 
 static bool is_unsafe(struct slice path)
 {
+    if (!path.len)
+        return true;
     for (size_t i = 0; i < path.len; i++) {
         struct slice rest = slice_from(path, i);
         if (!path.data[i] || ((i == 0 || path.data[i - 1] == '/') &&
@@ -44,8 +46,6 @@ static void read_target(lua_State *L, struct request *r, struct slice target,
     struct buf text = { 0 };
     size_t mark = slice_find(target, '?');
     struct slice raw = { target.data, mark }, extra = push_args(L, more);
-    if (!target.len)
-        luaL_error(L, "The uri argument is empty");
     text_unescape_uri(&text, raw, false);
     *path = arena_dup(&r->http->arena, buf_slice(&text));
     buf_clear(&text);
@@ -57,7 +57,9 @@ static void read_target(lua_State *L, struct request *r, struct slice target,
     if (more && text.len)
         buf_add_char(&text, '&');
     buf_add(&text, extra);
-    *args = arena_dup(&r->http->arena, buf_slice(&text));
+    *args = more || mark < target.len
+                ? arena_dup(&r->http->arena, buf_slice(&text))
+                : SLICE_NONE;
     buf_free(&text);
 }
 
@@ -283,6 +285,9 @@ static struct request *capturing(lua_State *L)
 /* ngx.location.capture(uri, options) */
 static int f_capture(lua_State *L)
 {
+    int n = lua_gettop(L);
+    if (n != 1 && n != 2)
+        return luaL_error(L, "expecting one or two arguments");
     luaL_checkstring(L, 1);
     int options = lua_isnoneornil(L, 2) ? 0 : 2;
     if (options)
@@ -297,9 +302,13 @@ static int f_capture(lua_State *L)
 /* ngx.location.capture_multi { {uri, options}, ... } */
 static int f_capture_multi(lua_State *L)
 {
+    if (lua_gettop(L) != 1)
+        return luaL_error(L, "only one argument is expected, but got %d",
+                          lua_gettop(L));
     luaL_checktype(L, 1, LUA_TTABLE);
     unsigned count = (unsigned)lua_objlen(L, 1);
-    luaL_argcheck(L, count, 1, "at least one subrequest should be specified");
+    if (!count)
+        return luaL_error(L, "at least one subrequest should be specified");
     struct request *r = capturing(L);
     struct task *t = task_check(L);
     struct capture *c = capture_new(L, r, count);

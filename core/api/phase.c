@@ -92,6 +92,8 @@ static void go_on(struct request *r)
         request_fail(r);
     } else if (status >= HTTP_OK || r->headers_sent ||
                r->phase == CONF_CONTENT) {
+        if (!r->status && status >= HTTP_OK)
+            r->status = status; /* which `error_page 404 = /x` leaves so */
         request_finish(r, status);
     } else {
         phase_run(r, r->jumped ? CONF_REWRITE : r->phase + 1);

@@ -116,6 +116,12 @@ struct slice request_header(const struct request *r, struct slice name);
  * status is an error, with its error page. */
 void request_finish(struct request *r, int status);
 
+/* So far: that of the refusal, where error_page answers it. */
+static inline int request_status(const struct request *r)
+{
+    return r->status ? r->status : r->error_status;
+}
+
 /* Whether nginx closes the connection instead of an answer of that status. */
 bool request_drops(int status);
 
