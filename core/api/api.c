@@ -177,6 +177,7 @@ static enum err make(struct api **out, struct api_worker *worker,
     api->worker = worker;
     api->generation = generation;
     api->conf = generation->conf;
+    api->ctx_ref = LUA_NOREF;
     lua_newtable(api->vm->L);
     api->codes_ref = luaL_ref(api->vm->L, LUA_REGISTRYINDEX);
     open(api->vm);

@@ -93,6 +93,7 @@ struct api {
     struct ngx_sockets *sockets;        /* ngx_socket.c's */
     struct ngx_worker_threads *threads; /* ngx_worker_thread.c's */
     int fresh_ref;                      /* registry: what fresh.c keeps */
+    int ctx_ref;   /* registry: ngx.ctx of init_worker_by_lua */
     int codes_ref; /* registry: conf_code or path -> compiled function */
 };
 

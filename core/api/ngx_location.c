@@ -50,6 +50,9 @@ static void read_target(lua_State *L, struct request *r, struct slice target,
     *path = arena_dup(&r->http->arena, buf_slice(&text));
     buf_clear(&text);
     if (is_unsafe(*path)) {
+        buf_clear(&text);
+        buf_addf(&text, "unsafe URI \"%.*s\" was detected", SLICE_FMT(raw));
+        request_log(r, LOG_ERR, buf_slice(&text));
         buf_free(&text);
         luaL_error(L, "unsafe uri in argument #1: %s", path->data);
     }
@@ -132,6 +135,8 @@ static void set_variable(lua_State *L, struct request *sub)
     if (!value.data)
         luaL_error(L, "attempt to use bad variable value type %s",
                    luaL_typename(L, -2));
+    if (!variable_set(sub, name, value) && variable_is_builtin(name))
+        luaL_error(L, "variable \"%s\" not changeable", name.data);
     if (!variable_set(sub, name, value))
         luaL_error(L,
                    "variable \"%s\" cannot be assigned a value (maybe you "

@@ -127,7 +127,7 @@ static int f_get_stale(lua_State *L)
 static int f_ttl(lua_State *L)
 {
     struct slice key;
-    uint64_t ttl;
+    int64_t ttl;
     struct shdict *dict = check_dict(L);
     const char *fault = take_key(L, &key);
     if (fault)

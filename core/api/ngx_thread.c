@@ -197,7 +197,7 @@ static int f_kill(lua_State *L)
     if (ended)
         task_collect(child);
     else
-        task_cancel(child);
+        task_kill(child);
     if (ended)
         return vm_fail(L, "already terminated");
     lua_pushinteger(L, 1);

@@ -54,7 +54,7 @@ static int f_set(lua_State *L)
         value = coerce_text(L, 3);
     if (variable_set(r, name, value))
         return 0;
-    if (variable_builtin(name) == CONF_UNKNOWN)
+    if (!variable_is_builtin(name))
         return luaL_error(L,
                           "variable \"%s\" not found for writing; maybe "
                           "it is a built-in variable that is not "

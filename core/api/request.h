@@ -258,6 +258,9 @@ bool variable_get(struct request *r, struct slice name, struct buf *out);
 /* Sets one (by `set` or ngx.var.x = ); false: it cannot be set. */
 bool variable_set(struct request *r, struct slice name, struct slice value);
 
+/* Whether it is one of the core's, and not of a family such as http_x. */
+bool variable_is_builtin(struct slice name);
+
 /* For conf_load. */
 enum conf_builtin variable_builtin(struct slice name);
 

@@ -507,6 +507,11 @@ static const struct builtin *find(struct slice name)
                    sizeof *builtins, compare);
 }
 
+bool variable_is_builtin(struct slice name)
+{
+    return find(name) != NULL;
+}
+
 enum conf_builtin variable_builtin(struct slice name)
 {
     const struct builtin *b = find(name);

@@ -144,7 +144,7 @@ static const struct directive table[] = {
       scripting_dict, CONF(shared_dicts) },
     { "lua_code_cache", IN_SCRIPTS, 1, 1,
       scripting_cache, LOCATION(lua_code_cache) },
-    { "lua_load_resty_core", IN_HTTP, 1, 1, setting_flag, NOWHERE },
+    { "lua_load_resty_core", IN_HTTP, 1, 1, scripting_core, NOWHERE },
     { "lua_thread_cache_max_entries", IN_HTTP, 1, 1,
       setting_nothing, NOWHERE },
     { "rewrite_by_lua_no_postpone", IN_HTTP, 1, 1, setting_flag, NOWHERE },

@@ -42,6 +42,7 @@ setter scripting_path;
 setter scripting_dict;
 setter scripting_capture;
 setter scripting_cache;
+setter scripting_core;
 
 /* sockets.c: what scripts connect to. */
 setter sockets_resolver;

@@ -2,10 +2,11 @@
 of it was compared with nginx 1.22.1 and lua-nginx-module."""
 
 import contextlib
+import socket
 
 import pytest
 
-from harness import Client, Process, free_port
+from harness import DEADLINE, Client, Process, free_port
 
 CONF = r"""
 error_log stderr warn;
@@ -15,6 +16,12 @@ http {
     log_format all '$status $request_length $pipe $request_completion'
         ' "$upstream_addr" $gzip_ratio';
     access_log access.log all;
+    lua_shared_dict seen 100k;
+    lua_max_running_timers 1;
+    init_worker_by_lua_block {
+        ngx.ctx.word = "begun"
+        ngx.shared.seen:set("init", ngx.ctx.word)
+    }
     server {
         listen 127.0.0.1:PORT;
         root html;
@@ -81,6 +88,53 @@ location = /sub { content_by_lua_block { ngx.print(ngx.var.args) } }
 location = /file { set $name "html/a.lua"; content_by_lua_file $name; }
 location = /set { set $name "html/b.lua"; set_by_lua_file $x $name 4;
     return 200 "$x\n"; }
+location = /timer { content_by_lua_block {
+    ngx.ctx.word = "request's"
+    ngx.timer.at(0, function()
+        ngx.ctx.word = (ngx.ctx.word or "timer's") .. " own"
+        ngx.shared.seen:set("timer", ngx.ctx.word)
+        ngx.sleep(0.1)
+    end)
+    ngx.timer.at(0, function() end)
+    ngx.sleep(0.05)
+    ngx.say(ngx.shared.seen:get("init"), ", ", ngx.shared.seen:get("timer"))
+} }
+location = /socket { content_by_lua_block {
+    ngx.status = 101
+    ngx.header.upgrade = "echo"
+    ngx.header["X-Own"] = "here"
+    ngx.header.content_type = nil
+    ngx.send_headers()
+    assert(ngx.flush(true))
+    local sock = assert(ngx.req.socket(true))
+    while true do
+        local line = sock:receive()
+        if not line then return end
+        sock:send(line:upper() .. "\n")
+    end
+} }
+location = /raw { content_by_lua_block {
+    ngx.send_headers()
+    ngx.flush(true)
+    local sock = assert(ngx.req.socket(true))
+    sock:send("5\r\nraw: \r\n")
+    sock:send("1\r\n" .. sock:receive(1) .. "\r\n0\r\n\r\n")
+    ngx.log(ngx.WARN, select(2, ngx.say("x")))
+} }
+location = /length { content_by_lua_block {
+    ngx.header.content_length = 3
+    ngx.say("Hello")
+} }
+location = /waiters { content_by_lua_block {
+    local sem = require("ngx.semaphore").new()
+    local t = ngx.thread.spawn(function()
+        ngx.thread.spawn(function() sem:wait(1) ngx.say("granted") end)
+        ngx.sleep(1)
+    end)
+    ngx.thread.kill(t)
+    sem:post(1)
+    ngx.say(sem:wait(0))
+} }
 location /rooted/ { set $folder html; root $folder; }
 """
 
@@ -180,3 +234,57 @@ def test_paths_in_variables_count_from_the_prefix(peer):
 def test_log_formats_of_nginx_load(peer):
     ask(peer, "/core")
     peer.logged(r'^200 \d+ \. OK "-" -$')
+
+
+def test_a_timer_has_a_ctx_of_its_own_and_so_has_the_worker(peer):
+    assert ask(peer, "/timer").text == "begun, timer's own\n"
+    peer.logged(r"lua failed to run timer with function defined at "
+                r"=content_by_lua\(latchkey.conf:\d+\):8: "
+                "1 lua_max_running_timers are not enough")
+
+
+@contextlib.contextmanager
+def connected(peer, path):
+    """A connection that has asked, and the head of the answer."""
+    where = ("127.0.0.1", peer.port)
+    with socket.create_connection(where, DEADLINE) as client, \
+            client.makefile("rb") as file:
+        client.sendall(b"GET %b HTTP/1.1\r\nHost: a\r\n\r\n" % path)
+        head = b"".join(iter(file.readline, b"\r\n"))
+        yield client, file, head.decode()
+
+
+def test_a_script_may_switch_protocols(peer):
+    with connected(peer, b"/socket") as (client, file, head):
+        assert head.startswith("HTTP/1.1 101 Switching Protocols\r\n")
+        assert "upgrade: echo\r\n" in head and "X-Own: here\r\n" in head
+        assert "Connection: upgrade\r\n" in head
+        assert "Content-Length" not in head and "chunked" not in head
+        for word in b"one\n", b"two\n" * 1000:
+            client.sendall(word)
+            assert file.read(len(word)) == word.upper()
+        client.shutdown(socket.SHUT_WR)
+        assert file.read() == b""
+
+
+def test_a_raw_socket_may_follow_a_head_that_is_out(peer):
+    with connected(peer, b"/raw") as (client, file, head):
+        assert head.startswith("HTTP/1.1 200 OK\r\n") and "chunked" in head
+        client.sendall(b"x")
+        assert file.read() == b"5\r\nraw: \r\n1\r\nx\r\n0\r\n\r\n"
+    peer.logged("raw request socket acquired")
+
+
+def test_output_ends_where_the_script_said(peer):
+    answer = ask(peer, "/length")
+    assert answer.text == "Hel" and answer.headers["Content-Length"] == "3"
+
+
+def test_who_waits_longer_is_served_first_though_its_parent_was_killed(peer):
+    assert ask(peer, "/waiters").text == "niltimeout\ngranted\n"
+
+
+def test_nothing_is_posted_to_what_is_not_there(peer):
+    assert ask(peer, "/nowhere", "POST").status == 404
+    assert ask(peer, "/rooted/c", "POST").status == 405
+    assert ask(peer, "/nowhere", "PUT").status == 405
