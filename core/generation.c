@@ -30,6 +30,15 @@ void generation_unref(struct generation *g)
     free(g);
 }
 
+static void hold(const struct api_generation *api, bool on)
+{
+    struct generation *g = (struct generation *)(uintptr_t)api;
+    if (on)
+        generation_ref(g);
+    else
+        generation_unref(g);
+}
+
 static enum err load_conf(struct generation *g, const struct options *o,
                           struct generation *keep)
 {
@@ -252,6 +261,7 @@ static enum err make(struct generation **out, const struct options *o,
     enum err e = load_conf(g, o, keep);
     g->api.conf = g->conf;
     g->api.number = number;
+    g->api.hold = hold;
     if (e == OK)
         e = make_dicts(g);
     if (e == OK)

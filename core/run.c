@@ -2,6 +2,7 @@
 #include "run.h"
 #include "base/clock.h"
 #include "base/log.h"
+#include "base/threads.h"
 #include "generation.h"
 #include "net/client.h"
 #include "options.h"
@@ -10,6 +11,8 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+
+enum { STRAGGLE_MSEC = 2000 };
 
 struct run {
     uv_loop_t loop;
@@ -148,6 +151,7 @@ static void close_all(struct run *run)
 {
     buf_free(&run->code);
     api_free(run->api);
+    threads_ended(STRAGGLE_MSEC);
     client_free(run->worker.client, NULL, NULL);
     mailbox_close(&run->mailbox, NULL);
     while (uv_loop_close(&run->loop) == UV_EBUSY)

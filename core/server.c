@@ -5,6 +5,7 @@
 #include "base/log.h"
 #include "base/log_file.h"
 #include "base/metrics.h"
+#include "base/threads.h"
 #include "base/version.h"
 #include "generation.h"
 #include "inherit.h"
@@ -21,7 +22,7 @@
 #include <stdlib.h>
 #include <unistd.h>
 
-enum { SIGNALS = 6 };
+enum { SIGNALS = 6, STRAGGLE_MSEC = 2000 };
 
 struct server {
     const struct options *options;
@@ -402,6 +403,9 @@ static void release(struct server *s)
 {
     for (unsigned i = 0; i < s->started; i++)
         worker_join(s->workers[i]);
+    if (!threads_ended(STRAGGLE_MSEC))
+        log_write(LOG_WARN, "a function of ngx.run_worker_thread does not "
+                            "return: it ends with the process");
     process_close(&s->process);
     generation_unref(s->current);
     flight_fini(&s->flights);

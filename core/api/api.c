@@ -17,9 +17,26 @@ void api_preload(struct vm *vm, const char *name, const luaL_Reg *funcs)
     lua_pop(L, 2);
 }
 
+typedef void opener(struct vm *vm, lua_State *L);
+
+static void open_some(struct vm *vm, opener *const *openers, size_t count)
+{
+    lua_State *L = vm->L;
+    lua_createtable(L, 0, 128);
+    for (size_t i = 0; i < count; i++)
+        openers[i](vm, L);
+    lua_pushvalue(L, -1);
+    lua_setglobal(L, "ngx");
+    lua_getglobal(L, "package");
+    lua_getfield(L, -1, "loaded");
+    lua_pushvalue(L, -3);
+    lua_setfield(L, -2, "ngx");
+    lua_pop(L, 3);
+}
+
 static void open_all(struct vm *vm)
 {
-    static void (*const openers[])(struct vm *, lua_State *) = {
+    static opener *const openers[] = {
         ngx_open,
         ngx_abort_open,
         ngx_arg_open,
@@ -40,7 +57,9 @@ static void open_all(struct vm *vm)
         ngx_escape_open,
         ngx_base64_open,
         ngx_digest_open,
+        ngx_config_open,
         ngx_worker_open,
+        ngx_worker_thread_open,
         ndk_open,
         ngx_thread_open,
         ngx_semaphore_open,
@@ -60,17 +79,17 @@ static void open_all(struct vm *vm)
         latchkey_store_open,
         latchkey_token_open,
     };
-    lua_State *L = vm->L;
-    lua_createtable(L, 0, 128);
-    for (size_t i = 0; i < sizeof openers / sizeof *openers; i++)
-        openers[i](vm, L);
-    lua_pushvalue(L, -1);
-    lua_setglobal(L, "ngx");
-    lua_getglobal(L, "package");
-    lua_getfield(L, -1, "loaded");
-    lua_pushvalue(L, -3);
-    lua_setfield(L, -2, "ngx");
-    lua_pop(L, 3);
+    open_some(vm, openers, sizeof openers / sizeof *openers);
+}
+
+/* What lua-nginx-module's reference names for ngx.run_worker_thread. */
+static void open_aside(struct vm *vm)
+{
+    static opener *const openers[] = {
+        modules_open,    ngx_re_open,     ngx_shared_open, ngx_escape_open,
+        ngx_base64_open, ngx_digest_open, ngx_config_open,
+    };
+    open_some(vm, openers, sizeof openers / sizeof *openers);
 }
 
 /* The configured path, or LuaJIT's; then our own modules. */
@@ -142,8 +161,9 @@ static enum err load_apps(struct api *api)
     return OK;
 }
 
-enum err api_new_bare(struct api **out, struct api_worker *worker,
-                      const struct api_generation *generation)
+static enum err make(struct api **out, struct api_worker *worker,
+                     const struct api_generation *generation,
+                     void (*open)(struct vm *vm))
 {
     struct api *api = calloc(1, sizeof *api);
     if (!api)
@@ -158,13 +178,46 @@ enum err api_new_bare(struct api **out, struct api_worker *worker,
     api->worker = worker;
     api->generation = generation;
     api->conf = generation->conf;
+    api->ctx_ref = LUA_NOREF;
     lua_newtable(api->vm->L);
     api->codes_ref = luaL_ref(api->vm->L, LUA_REGISTRYINDEX);
-    open_all(api->vm);
+    open(api->vm);
     set_paths(api);
     stress_begin(api);
     *out = api;
     return OK;
+}
+
+/* As in OpenResty it is there, and with it table.new and table.clear, without
+ * being asked for. */
+static void load_core(struct api *api)
+{
+    if (!api->worker->process->lua_path)
+        return;
+    lua_getglobal(api->vm->L, "require");
+    lua_pushliteral(api->vm->L, "resty.core");
+    if (vm_call(api->vm, 1, 0) != OK)
+        log_write(LOG_ALERT, "failed to load the 'resty.core' module: %s",
+                  err_text());
+}
+
+enum err api_new_bare(struct api **out, struct api_worker *worker,
+                      const struct api_generation *generation)
+{
+    enum err e = make(out, worker, generation, open_all);
+    if (e == OK)
+        load_core(*out);
+    return e;
+}
+
+enum err api_new_aside(struct api **out, struct api_worker *worker,
+                       const struct api_generation *generation)
+{
+    enum err e = make(out, worker, generation, open_aside);
+    if (e == OK)
+        limits_set((*out)->vm, generation->conf->lua_run_timeout,
+                   (size_t)generation->conf->lua_memory_limit);
+    return e;
 }
 
 enum err api_new(struct api **out, struct api_worker *worker,
@@ -235,6 +288,7 @@ void api_free(struct api *api)
     ngx_timer_drop_all(api);
     vm_free(api->vm);
     ngx_socket_fini(api->sockets);
+    ngx_worker_thread_fini(api->threads);
     buf_free(&api->output);
     free(api);
 }

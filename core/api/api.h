@@ -13,6 +13,7 @@
 struct client;
 struct flight_table;
 struct ngx_sockets;
+struct ngx_worker_threads;
 struct request;
 struct seal_keys;
 struct shdict;
@@ -42,6 +43,9 @@ struct api_generation {
     struct api_app *apps;
     unsigned napps;
     struct shdict **dicts; /* as conf->shared_dicts, in that order */
+    /* Any thread: all of it stays until as many calls with false as with true
+     * have come, also after its workers have dropped it. */
+    void (*hold)(const struct api_generation *g, bool on);
 };
 
 /* What /admin/status tells of the last reload; see server.c. */
@@ -86,8 +90,10 @@ struct api {
     struct api_timer *timers; /* ngx_timer.c's, pending */
     unsigned timers_pending, timers_running;
     bool timers_retired; /* a delay is refused: nobody would wait for it */
-    struct ngx_sockets *sockets; /* ngx_socket.c's */
-    int fresh_ref;               /* registry: what fresh.c keeps */
+    struct ngx_sockets *sockets;        /* ngx_socket.c's */
+    struct ngx_worker_threads *threads; /* ngx_worker_thread.c's */
+    int fresh_ref;                      /* registry: what fresh.c keeps */
+    int ctx_ref;   /* registry: ngx.ctx of init_worker_by_lua */
     int codes_ref; /* registry: conf_code or path -> compiled function */
 };
 
@@ -115,6 +121,11 @@ void api_free(struct api *api);
 /* Only the libraries, no configuration's init and no policies: for `run`. */
 enum err api_new_bare(struct api **out, struct api_worker *worker,
                       const struct api_generation *generation);
+
+/* Only what waits for nothing and needs no request: for a thread beside the
+ * workers. */
+enum err api_new_aside(struct api **out, struct api_worker *worker,
+                       const struct api_generation *generation);
 
 static inline struct api *api_of(lua_State *L)
 {
@@ -166,7 +177,9 @@ void ngx_shared_open(struct vm *vm, lua_State *L);
 void ngx_escape_open(struct vm *vm, lua_State *L);
 void ngx_base64_open(struct vm *vm, lua_State *L);
 void ngx_digest_open(struct vm *vm, lua_State *L);
+void ngx_config_open(struct vm *vm, lua_State *L);
 void ngx_worker_open(struct vm *vm, lua_State *L);
+void ngx_worker_thread_open(struct vm *vm, lua_State *L);
 void ngx_thread_open(struct vm *vm, lua_State *L);
 void ngx_semaphore_open(struct vm *vm, lua_State *L); /* "ngx.semaphore" */
 void ngx_ssl_open(struct vm *vm, lua_State *L);       /* "ngx.ssl" */
@@ -202,6 +215,9 @@ void ngx_timer_drop_all(struct api *api);
 
 /* ngx_socket.c: after the vm, whose objects use it. */
 void ngx_socket_fini(struct ngx_sockets *sockets);
+
+/* ngx_worker_thread.c: after the vm, whose tasks may wait for threads. */
+void ngx_worker_thread_fini(struct ngx_worker_threads *threads);
 
 /* Sets package.preload[name] to a function that returns the table that funcs
  * make. */

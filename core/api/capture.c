@@ -116,6 +116,11 @@ static void cancel_capture(struct task *t)
     drop(c->subs[0]->parent, c);
 }
 
+bool capture_waits(const struct task *t)
+{
+    return t->cancel == cancel_capture;
+}
+
 void capture_drop(struct request *r)
 {
     while (r->awaited)

@@ -101,6 +101,11 @@ static int f_index(lua_State *L)
     return 1;
 }
 
+static int f_newindex(lua_State *L)
+{
+    return luaL_error(L, "not allowed");
+}
+
 /* Not under ngx: `ndk` is a global and a module of its own. */
 void ndk_open(struct vm *vm, lua_State *L)
 {
@@ -109,6 +114,8 @@ void ndk_open(struct vm *vm, lua_State *L)
     lua_createtable(L, 0, 1);
     vm_push_function(vm, L, f_index);
     lua_setfield(L, -2, "__index");
+    vm_push_function(vm, L, f_newindex);
+    lua_setfield(L, -2, "__newindex");
     lua_setmetatable(L, -2);
     lua_setfield(L, -2, "set_var");
     lua_pushvalue(L, -1);

@@ -1,5 +1,6 @@
 /* ngx.c -- the table `ngx` itself: constants, status, ctx, exit. */
 #include "api/request.h"
+#include <stdlib.h>
 
 enum { AGAIN = -2, DONE = -4, DECLINED = -5 };
 
@@ -115,24 +116,88 @@ static int f_exit(lua_State *L)
     return task_unwind(t);
 }
 
-static int get_ctx(lua_State *L, struct request *r)
+/* A timer's: it has no request. */
+struct task_ctx {
+    struct cleanup cleanup;
+    struct vm *vm;
+    int ref;
+};
+
+static void drop_ctx(struct cleanup *self)
 {
-    if (r->ctx_ref == LUA_NOREF) {
+    struct task_ctx *ctx = (struct task_ctx *)self;
+    luaL_unref(ctx->vm->L, LUA_REGISTRYINDEX, ctx->ref);
+    free(ctx);
+}
+
+static int *task_ctx(lua_State *L, struct task *root)
+{
+    struct cleanup *c = root->cleanups;
+    while (c && c->run != drop_ctx)
+        c = c->next;
+    if (c)
+        return &((struct task_ctx *)c)->ref;
+    struct task_ctx *ctx = calloc(1, sizeof *ctx);
+    if (!ctx) {
+        luaL_error(L, "no memory");
+        return NULL;
+    }
+    ctx->cleanup.run = drop_ctx;
+    ctx->vm = root->vm;
+    ctx->ref = LUA_NOREF;
+    cleanup_add(&root->cleanups, &ctx->cleanup);
+    return &ctx->ref;
+}
+
+/* Where the running code's ctx is in the registry: a request's, a timer's or
+ * that of init_worker_by_lua. */
+static int *find_ctx(lua_State *L)
+{
+    struct request *r = api_request_or_null(L);
+    struct vm *vm = vm_of(L);
+    if (r)
+        return &r->ctx_ref;
+    if (!vm->phase && vm->running)
+        return task_ctx(L, task_root(vm->running));
+    if (vm->phase && !strcmp(vm->phase, "init_worker_by_lua*"))
+        return &api_of(L)->ctx_ref;
+    return &api_request(L)->ctx_ref; /* which raises */
+}
+
+static int get_ctx(lua_State *L)
+{
+    int *ref = find_ctx(L);
+    if (*ref == LUA_NOREF) {
         lua_newtable(L);
         lua_pushvalue(L, -1);
-        r->ctx_ref = luaL_ref(L, LUA_REGISTRYINDEX);
+        *ref = luaL_ref(L, LUA_REGISTRYINDEX);
     } else {
-        lua_rawgeti(L, LUA_REGISTRYINDEX, r->ctx_ref);
+        lua_rawgeti(L, LUA_REGISTRYINDEX, *ref);
     }
     return 1;
 }
 
-static int set_ctx(lua_State *L, struct request *r)
+/* require("resty.core.ctx").get_ctx_table(table): who has no ctx yet takes
+ * that. */
+static int f_get_ctx_table(lua_State *L)
 {
-    luaL_checktype(L, 3, LUA_TTABLE);
-    luaL_unref(L, LUA_REGISTRYINDEX, r->ctx_ref);
+    int *ref = find_ctx(L);
+    if (*ref == LUA_NOREF && lua_istable(L, 1)) {
+        lua_pushvalue(L, 1);
+        *ref = luaL_ref(L, LUA_REGISTRYINDEX);
+    }
+    return get_ctx(L);
+}
+
+static int set_ctx(lua_State *L)
+{
+    int *ref = find_ctx(L);
+    if (!lua_istable(L, 3))
+        return luaL_error(L, "ctx should be a table while getting a %s",
+                          luaL_typename(L, 3));
+    luaL_unref(L, LUA_REGISTRYINDEX, *ref);
     lua_pushvalue(L, 3);
-    r->ctx_ref = luaL_ref(L, LUA_REGISTRYINDEX);
+    *ref = luaL_ref(L, LUA_REGISTRYINDEX);
     return 0;
 }
 
@@ -146,6 +211,7 @@ static int set_status(lua_State *L, struct request *r)
         return 0;
     }
     r->status = status;
+    r->error_status = 0;
     return 0;
 }
 
@@ -154,9 +220,9 @@ static int f_index(lua_State *L)
 {
     struct slice name = vm_slice(L, 2);
     if (slice_eq(name, SLICE("ctx")))
-        return get_ctx(L, api_request(L));
+        return get_ctx(L);
     if (slice_eq(name, SLICE("status")))
-        lua_pushinteger(L, api_request(L)->status);
+        lua_pushinteger(L, request_status(api_request(L)));
     else if (slice_eq(name, SLICE("headers_sent")))
         lua_pushboolean(L, api_request(L)->headers_sent);
     else if (slice_eq(name, SLICE("is_subrequest")))
@@ -170,7 +236,7 @@ static int f_newindex(lua_State *L)
 {
     struct slice name = vm_slice(L, 2);
     if (slice_eq(name, SLICE("ctx")))
-        return set_ctx(L, api_request(L));
+        return set_ctx(L);
     if (slice_eq(name, SLICE("status")))
         return set_status(L, api_request(L));
     lua_rawset(L, 1);
@@ -183,6 +249,8 @@ void ngx_open(struct vm *vm, lua_State *L)
     static const luaL_Reg meta[] = { { "__index", f_index },
                                      { "__newindex", f_newindex },
                                      { NULL, NULL } };
+    static const luaL_Reg core[] = { { "get_ctx_table", f_get_ctx_table },
+                                     { NULL, NULL } };
     for (size_t i = 0; i < sizeof constants / sizeof *constants; i++) {
         lua_pushinteger(L, constants[i].value);
         lua_setfield(L, -2, constants[i].name);
@@ -193,4 +261,5 @@ void ngx_open(struct vm *vm, lua_State *L)
     lua_createtable(L, 0, 2);
     vm_register(vm, L, meta);
     lua_setmetatable(L, -2);
+    api_preload(vm, "resty.core.ctx", core);
 }

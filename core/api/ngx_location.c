@@ -8,6 +8,8 @@ enum { DEPTH_MAX = 50 };
 
 static bool is_unsafe(struct slice path)
 {
+    if (!path.len)
+        return true;
     for (size_t i = 0; i < path.len; i++) {
         struct slice rest = slice_from(path, i);
         if (!path.data[i] || ((i == 0 || path.data[i - 1] == '/') &&
@@ -18,21 +20,22 @@ static bool is_unsafe(struct slice path)
     return false;
 }
 
-/* Appends the text of a string, number or table of arguments at index. */
-static void add_args(lua_State *L, int index, struct buf *out)
+/* Pushes the text of a string, number or table of arguments at index (0: of
+ * nothing).  It may raise: before there is a buffer. */
+static struct slice push_args(lua_State *L, int index)
 {
-    if (lua_istable(L, index)) {
+    if (!index)
+        lua_pushliteral(L, "");
+    else if (!lua_istable(L, index))
+        lua_pushvalue(L, index);
+    else {
         lua_getglobal(L, "ngx");
         lua_getfield(L, -1, "encode_args");
+        lua_remove(L, -2);
         lua_pushvalue(L, index);
         lua_call(L, 1, 1);
-        buf_add(out, vm_slice(L, -1));
-        lua_pop(L, 2);
-    } else {
-        lua_pushvalue(L, index);
-        buf_add(out, vm_slice(L, -1));
-        lua_pop(L, 1);
     }
+    return vm_slice(L, -1);
 }
 
 /* "/path?query" and more of a query into path and args, which live as long as
@@ -42,28 +45,53 @@ static void read_target(lua_State *L, struct request *r, struct slice target,
 {
     struct buf text = { 0 };
     size_t mark = slice_find(target, '?');
-    struct slice raw = { target.data, mark };
-    if (!target.len)
-        luaL_error(L, "The uri argument is empty");
+    struct slice raw = { target.data, mark }, extra = push_args(L, more);
     text_unescape_uri(&text, raw, false);
     *path = arena_dup(&r->http->arena, buf_slice(&text));
     buf_clear(&text);
     if (is_unsafe(*path)) {
+        buf_clear(&text);
+        buf_addf(&text, "unsafe URI \"%.*s\" was detected", SLICE_FMT(raw));
+        request_log(r, LOG_ERR, buf_slice(&text));
         buf_free(&text);
         luaL_error(L, "unsafe uri in argument #1: %s", path->data);
     }
     buf_add(&text, slice_from(target, mark + 1));
     if (more && text.len)
         buf_add_char(&text, '&');
-    if (more)
-        add_args(L, more, &text);
-    *args = arena_dup(&r->http->arena, buf_slice(&text));
+    buf_add(&text, extra);
+    *args = more || mark < target.len
+                ? arena_dup(&r->http->arena, buf_slice(&text))
+                : SLICE_NONE;
+    buf_free(&text);
+}
+
+/* A named location has the query that the request came with. */
+static void exec_named(lua_State *L, struct request *r, struct slice target,
+                       int more)
+{
+    struct buf text = { 0 };
+    size_t mark = slice_find(target, '?');
+    struct slice name = { target.data, mark }, extra = push_args(L, more);
+    r->exec_uri = arena_dup(&r->http->arena, name);
+    if (mark == target.len && !more)
+        return;
+    buf_addf(&text,
+             "query strings %.*s%s%.*s ignored when exec'ing named location "
+             "%.*s",
+             SLICE_FMT(slice_from(target, mark + 1)),
+             mark < target.len && more ? "&" : "", SLICE_FMT(extra),
+             SLICE_FMT(name));
+    request_log(r, LOG_WARN, buf_slice(&text));
     buf_free(&text);
 }
 
 /* ngx.exec(uri, args): this request again, from its start. */
 static int f_exec(lua_State *L)
 {
+    if (lua_gettop(L) > 2)
+        return luaL_error(L, "expecting one or two arguments, but got %d",
+                          lua_gettop(L));
     struct slice target = vm_check_slice(L, 1);
     int type = lua_type(L, 2), more = lua_isnoneornil(L, 2) ? 0 : 2;
     if (more && type != LUA_TSTRING && type != LUA_TNUMBER &&
@@ -81,7 +109,7 @@ static int f_exec(lua_State *L)
     if (r->subrequests)
         return luaL_error(L, "attempt to abort with pending subrequests");
     if (slice_starts(target, SLICE("@")))
-        r->exec_uri = arena_dup(&r->http->arena, target);
+        exec_named(L, r, target, more);
     else
         read_target(L, r, target, more, &r->exec_uri, &r->exec_args);
     return task_unwind(t);
@@ -107,6 +135,8 @@ static void set_variable(lua_State *L, struct request *sub)
     if (!value.data)
         luaL_error(L, "attempt to use bad variable value type %s",
                    luaL_typename(L, -2));
+    if (!variable_set(sub, name, value) && variable_is_builtin(name))
+        luaL_error(L, "variable \"%s\" not changeable", name.data);
     if (!variable_set(sub, name, value))
         luaL_error(L,
                    "variable \"%s\" cannot be assigned a value (maybe you "
@@ -260,6 +290,9 @@ static struct request *capturing(lua_State *L)
 /* ngx.location.capture(uri, options) */
 static int f_capture(lua_State *L)
 {
+    int n = lua_gettop(L);
+    if (n != 1 && n != 2)
+        return luaL_error(L, "expecting one or two arguments");
     luaL_checkstring(L, 1);
     int options = lua_isnoneornil(L, 2) ? 0 : 2;
     if (options)
@@ -274,9 +307,13 @@ static int f_capture(lua_State *L)
 /* ngx.location.capture_multi { {uri, options}, ... } */
 static int f_capture_multi(lua_State *L)
 {
+    if (lua_gettop(L) != 1)
+        return luaL_error(L, "only one argument is expected, but got %d",
+                          lua_gettop(L));
     luaL_checktype(L, 1, LUA_TTABLE);
     unsigned count = (unsigned)lua_objlen(L, 1);
-    luaL_argcheck(L, count, 1, "at least one subrequest should be specified");
+    if (!count)
+        return luaL_error(L, "at least one subrequest should be specified");
     struct request *r = capturing(L);
     struct task *t = task_check(L);
     struct capture *c = capture_new(L, r, count);

@@ -1,5 +1,6 @@
 /* ngx_output.c -- ngx.say, print, flush, eof, send_headers, redirect. */
 #include "api/request.h"
+#include "api/unsafe.h"
 #include <stdio.h>
 
 /* Appends one argument as OpenResty writes it; false: not printable. */
@@ -27,6 +28,15 @@ static bool add_value(lua_State *L, int index, struct buf *out)
     }
 }
 
+static const char *bad_type(int type)
+{
+    return type == LUA_TFUNCTION        ? "bad data type function found"
+           : type == LUA_TUSERDATA      ? "bad data type userdata found"
+           : type == LUA_TLIGHTUSERDATA ? "bad data type userdata found"
+           : type == LUA_TTHREAD        ? "bad data type thread found"
+                                        : "bad data type cdata found";
+}
+
 /* Why a table cannot be printed, or NULL: an array of printable things. */
 static const char *add_table(lua_State *L, int index, struct buf *out)
 {
@@ -39,7 +49,7 @@ static const char *add_table(lua_State *L, int index, struct buf *out)
         if (lua_istable(L, -1))
             fault = add_table(L, lua_gettop(L), out);
         else if (!add_value(L, lua_gettop(L), out))
-            fault = "bad data type found";
+            fault = bad_type(lua_type(L, -1));
         lua_pop(L, 1);
         if (fault)
             return fault;
@@ -232,36 +242,12 @@ static int f_send_headers(lua_State *L)
     return 1;
 }
 
-/* A line break would start a header of the caller's making. */
-static void refuse_unsafe(lua_State *L, struct slice uri)
-{
-    size_t i = 0;
-    while (i < uri.len && (unsigned char)uri.data[i] >= 0x20 &&
-           uri.data[i] != 0x7f)
-        i++;
-    if (i == uri.len)
-        return;
-    luaL_Buffer text;
-    luaL_buffinit(L, &text);
-    for (size_t k = 0; k < uri.len; k++) {
-        unsigned char c = (unsigned char)uri.data[k];
-        char escaped[5];
-        snprintf(escaped, sizeof escaped, "\\x%02X", c);
-        if (c < 0x20 || c >= 0x7f || c == '"' || c == '\\')
-            luaL_addstring(&text, escaped);
-        else
-            luaL_addchar(&text, (char)c);
-    }
-    luaL_pushresult(&text);
-    char byte[8];
-    snprintf(byte, sizeof byte, "0x%02x", (unsigned char)uri.data[i]);
-    luaL_error(L, "unsafe byte \"%s\" in redirect uri \"%s\"", byte,
-               lua_tostring(L, -1));
-}
-
 /* ngx.redirect(uri, status = 302) */
 static int f_redirect(lua_State *L)
 {
+    int n = lua_gettop(L);
+    if (n != 1 && n != 2)
+        return luaL_error(L, "expecting one or two arguments");
     struct slice uri = vm_check_slice(L, 1);
     int status = (int)luaL_optinteger(L, 2, 302);
     if (!((status >= 301 && status <= 303) || status == 307 || status == 308))
@@ -270,7 +256,7 @@ static int f_redirect(lua_State *L)
                              "ngx.HTTP_PERMANENT_REDIRECT, "
                              "ngx.HTTP_SEE_OTHER, and "
                              "ngx.HTTP_TEMPORARY_REDIRECT are allowed");
-    refuse_unsafe(L, uri);
+    unsafe_refuse(L, uri, "redirect uri", "");
     struct request *r = api_request_in(L, REQUEST_MAY_WAIT);
     struct task *t = task_check(L);
     if (r->headers_sent)

@@ -1,5 +1,6 @@
 /* ngx_req.c -- ngx.req: method, uri, headers, arguments and body. */
 #include "api/collect.h"
+#include "api/unsafe.h"
 #include "base/clock.h"
 #include "base/text.h"
 #include "base/uri.h"
@@ -32,6 +33,8 @@ struct slice ngx_req_method(lua_State *L, int number)
 
 static int f_set_method(lua_State *L)
 {
+    if (!lua_isnumber(L, 1))
+        return luaL_error(L, "bad method number");
     int number = (int)luaL_checkinteger(L, 1);
     struct request *r = api_request(L);
     r->method = ngx_req_method(L, number);
@@ -183,8 +186,14 @@ static int f_get_post_args(lua_State *L)
     return collect_args(L, r, r->body, max);
 }
 
-/* ngx.req.set_uri(uri, jump = false): with jump the search for a location
- * begins again. */
+static void change_uri(struct request *r, struct slice uri)
+{
+    r->uri = arena_dup(&r->http->arena, uri);
+    r->internal = true;
+}
+
+/* ngx.req.set_uri(uri, jump = false, binary = false): with jump the search for
+ * a location begins again. */
 static int f_set_uri(lua_State *L)
 {
     struct slice uri = vm_check_slice(L, 1);
@@ -192,15 +201,18 @@ static int f_set_uri(lua_State *L)
     struct request *r = api_request(L);
     if (!uri.len)
         return luaL_error(L, "attempt to use zero-length uri");
+    if (!lua_toboolean(L, 3))
+        unsafe_refuse(L, uri, "uri",
+                      " (maybe you want to set the 'binary' argument?)");
     if (!jumps) {
-        r->uri = arena_dup(&r->http->arena, uri);
+        change_uri(r, uri);
         return 0;
     }
     api_request_in(L, 1u << CONF_REWRITE | 1u << CONF_SERVER_REWRITE);
     struct task *t = task_check(L);
     if (r->subrequests)
         return luaL_error(L, "attempt to abort with pending subrequests");
-    r->uri = arena_dup(&r->http->arena, uri);
+    change_uri(r, uri);
     r->jumped = true;
     return task_unwind(t);
 }

@@ -15,12 +15,14 @@ static int f_get_headers(lua_State *L)
                            lua_toboolean(L, 2));
 }
 
+/* An empty text takes the header out. */
 static void put(struct request *r, struct slice name, struct slice value,
                 bool replace)
 {
     struct arena *arena = &r->http->arena;
+    struct slice text = header_text_escape(arena, value, false);
     ngx_req_change_header(r, header_text_escape(arena, name, true),
-                          header_text_escape(arena, value, false), replace);
+                          text.len || !replace ? text : SLICE_NONE, replace);
 }
 
 static void put_list(lua_State *L, struct request *r, struct slice name,
@@ -29,11 +31,11 @@ static void put_list(lua_State *L, struct request *r, struct slice name,
     int n = (int)lua_objlen(L, 2);
     if (!n && !replace)
         luaL_error(L, "bad 'value' argument: non-empty table expected");
-    if (replace)
+    if (!n)
         ngx_req_change_header(r, name, SLICE_NONE, true);
     for (int i = 1; i <= n; i++) {
         lua_rawgeti(L, 2, i);
-        put(r, name, header_text_at(L, lua_gettop(L)), false);
+        put(r, name, header_text_at(L, lua_gettop(L)), replace && i == 1);
         lua_pop(L, 1);
     }
 }

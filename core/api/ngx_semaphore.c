@@ -17,7 +17,7 @@ struct waiter {
 
 /* Lives until the script's object and all waiters are gone. */
 struct sem {
-    int resources, waiting;
+    int resources, waiting, granted;
     unsigned refs;
     struct waiter *first, **last;
 };
@@ -52,7 +52,9 @@ static void drop(struct waiter *w)
 {
     struct sem *sem = w->sem;
     uv_timer_stop(&w->task->timer);
-    if (!w->granted)
+    if (w->granted)
+        sem->granted--;
+    else
         dequeue(w);
     free(w);
     unref(sem);
@@ -80,6 +82,7 @@ static void grant(struct sem *sem)
         dequeue(w);
         sem->resources--;
         w->granted = true;
+        sem->granted++;
         uv_timer_start(&w->task->timer, on_timer, 0, 0);
     }
 }
@@ -174,7 +177,7 @@ static int f_wait(lua_State *L)
                        lua_pushfstring(L, "API disabled in the context of %s",
                                        vm_of(L)->phase));
     struct task *t = task_check(L);
-    if (sem->resources > 0 && !sem->first) {
+    if (sem->resources > 0 && !sem->first && !sem->granted) {
         sem->resources--;
         lua_pushboolean(L, true);
         return 1;
@@ -188,6 +191,7 @@ static int f_wait(lua_State *L)
     enqueue(sem, w);
     uv_update_time(t->vm->loop);
     uv_timer_start(&t->timer, on_timer, (uint64_t)msec, 0);
+    grant(sem);
     return task_wait(t, cancel_wait, w);
 }
 

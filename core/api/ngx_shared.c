@@ -127,7 +127,7 @@ static int f_get_stale(lua_State *L)
 static int f_ttl(lua_State *L)
 {
     struct slice key;
-    uint64_t ttl;
+    int64_t ttl;
     struct shdict *dict = check_dict(L);
     const char *fault = take_key(L, &key);
     if (fault)
@@ -264,8 +264,7 @@ static int f_incr(lua_State *L)
     if (fault)
         return vm_fail(L, fault);
     if (!lua_isnumber(L, 3))
-        return luaL_error(L, "cannot convert '%s' to 'double'",
-                          luaL_typename(L, 3));
+        return luaL_error(L, "cannot convert 'nil' to 'double'");
     bool has_init = lua_toboolean(L, 4);
     double init = has_init ? check_init(L, 4, "init") : 0;
     lua_Number ttl = check_init_ttl(L, has_init);

@@ -353,17 +353,23 @@ static const struct option *find_option(lua_State *L, int index)
     return NULL;
 }
 
-/* Whose socket it is, or NULL after pushing nil and why. */
-static struct cosocket *check_option_args(lua_State *L, int min)
+/* Whose socket it is, or NULL after pushing nil and why; need: how many
+ * arguments, in lua-resty-core's words. */
+static struct cosocket *check_option_args(lua_State *L, int need)
 {
-    int n = lua_gettop(L);
-    if (n < min)
-        luaL_error(L,
-                   "ngx.socket %s: expecting %d arguments (including the "
-                   "object) but seen %d",
-                   min == 3 ? "setoption" : "getoption", min, n);
+    static const char *const names[] = { "option", "value" };
     struct cosocket *k = ngx_socket_at(L, 1);
-    if (k && k->stream)
+    if (!k || (!k->stream && !k->owner)) {
+        luaL_error(L, "socket is never created nor connected");
+        return NULL;
+    }
+    for (int i = 0; i < need; i++)
+        if (lua_isnoneornil(L, i + 2)) {
+            vm_fail(
+                L, lua_pushfstring(L, "missing the \"%s\" argument", names[i]));
+            return NULL;
+        }
+    if (k->stream)
         return k;
     vm_fail(L, "closed");
     return NULL;
@@ -372,7 +378,7 @@ static struct cosocket *check_option_args(lua_State *L, int min)
 /* sock:setoption(name, value) */
 static int f_setoption(lua_State *L)
 {
-    struct cosocket *k = check_option_args(L, 3);
+    struct cosocket *k = check_option_args(L, 2);
     if (!k)
         return 2;
     const struct option *o = find_option(L, 2);
@@ -390,7 +396,7 @@ static int f_setoption(lua_State *L)
 /* sock:getoption(name) */
 static int f_getoption(lua_State *L)
 {
-    struct cosocket *k = check_option_args(L, 2);
+    struct cosocket *k = check_option_args(L, 1);
     if (!k)
         return 2;
     const struct option *o = find_option(L, 2);

@@ -2,10 +2,14 @@
  *
  * Not raw, it gives the bytes of the body.  Raw, the script reads and writes
  * the connection itself: what libmicrohttpd has read as the body comes first,
- * and the connection ends with the request. */
+ * and the connection ends with the request.  A head of status 101 has been kept
+ * back until then, as libmicrohttpd sends none, and is written here. */
 #include "api/ngx_socket.h"
 #include "api/request.h"
+#include <sys/socket.h>
 #include <unistd.h>
+
+enum { SWITCHING = 101 };
 
 static const char body_class[] = "__body_cosocket_mt";
 static const char raw_class[] = "__raw_cosocket_mt";
@@ -26,6 +30,16 @@ static const char *check_body(const struct request *r)
     return r->body.data ? NULL : "request body discarded";
 }
 
+/* Of what has been output nothing is on its way any more. */
+static bool is_out(const struct request *r)
+{
+    if (!r->headers_sent)
+        return true;
+    if (!r->http->streaming)
+        return r->status == SWITCHING && !r->output.len;
+    return r->http->parked && !r->http->stream.len && !r->output.len;
+}
+
 static const char *check_raw(const struct request *r)
 {
     if (r->raw)
@@ -36,7 +50,33 @@ static const char *check_raw(const struct request *r)
         return "pending request body reading in some other thread";
     if (r->headers_sent && slice_eq(r->http->version, SLICE("HTTP/1.0")))
         return "http 1.0 buffering";
-    return r->headers_sent ? "pending data to write" : NULL;
+    return is_out(r) ? NULL : "pending data to write";
+}
+
+static void add_head(const struct request *r, struct buf *out)
+{
+    bool connection = false;
+    buf_addf(out, "HTTP/1.1 %d Switching Protocols\r\n", r->status);
+    for (unsigned i = 0; i < r->out_count; i++) {
+        const struct http_header *h = &r->out[i];
+        connection |= slice_eq_nocase(h->name, SLICE("Connection"));
+        buf_addf(out, "%.*s: %.*s\r\n", SLICE_FMT(h->name),
+                 SLICE_FMT(h->value));
+    }
+    if (!connection)
+        buf_add_str(out, "Connection: upgrade\r\n");
+    buf_add_str(out, "\r\n");
+}
+
+/* Nothing was sent on the connection before, so there is room for it. */
+static enum err send_head(const struct request *r, int fd)
+{
+    struct buf head = { 0 };
+    add_head(r, &head);
+    bool ok = buf_ok(&head) &&
+              send(fd, head.data, head.len, MSG_NOSIGNAL) == (ssize_t)head.len;
+    buf_free(&head);
+    return ok ? OK : ERR_IO;
 }
 
 /* Moves what has come from the request to the stream, which may run the
@@ -66,8 +106,13 @@ static enum err open_stream(struct cosocket *k, struct request *r, bool raw)
     int fd = raw ? dup(http_conn_fd(r->http)) : -1;
     if (raw)
         http_detain(r->http);
-    enum err e =
-        raw ? stream_adopt(&k->stream, loop, fd) : stream_fed(&k->stream, loop);
+    bool held = raw && r->headers_sent && !r->http->streaming;
+    enum err e = held ? send_head(r, fd) : OK;
+    if (e != OK) {
+        close(fd);
+        return e;
+    }
+    e = raw ? stream_adopt(&k->stream, loop, fd) : stream_fed(&k->stream, loop);
     bool last = !r->http->arriving;
     if (e == OK)
         e = stream_feed(k->stream, come, last);

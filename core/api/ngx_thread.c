@@ -3,8 +3,8 @@
  * A light thread is a task whose parent is the task that spawned it; its user
  * is the very coroutine, which alone may wait for it or kill it.  Ended, it
  * stays a zombie until then, or until its parent ends. */
+#include "api/capture.h"
 #include "api/ngx_log.h"
-#include "api/request.h"
 #include "vm/traceback.h"
 
 static void log_abort(struct task *child)
@@ -190,12 +190,14 @@ static int f_kill(lua_State *L)
         return vm_fail(L, "killer not parent");
     if (fate == ENDED)
         return vm_fail(L, "already waited or killed");
+    if (capture_waits(child))
+        return vm_fail(L, "pending subrequests");
     bool ended = child->state == TASK_DONE;
     task_mark(child, "dead");
     if (ended)
         task_collect(child);
     else
-        task_cancel(child);
+        task_kill(child);
     if (ended)
         return vm_fail(L, "already terminated");
     lua_pushinteger(L, 1);

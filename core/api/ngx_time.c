@@ -84,8 +84,25 @@ static int f_parse_http_time(lua_State *L)
     return 1;
 }
 
+/* ---- require "resty.core.time": a clock that nobody sets ---------------- */
+
+static int f_monotonic_msec(lua_State *L)
+{
+    lua_pushnumber(L, (lua_Number)clock_ticks());
+    return 1;
+}
+
+static int f_monotonic_time(lua_State *L)
+{
+    lua_pushnumber(L, (lua_Number)clock_ticks() / 1000);
+    return 1;
+}
+
 void ngx_time_open(struct vm *vm, lua_State *L)
 {
+    static const luaL_Reg core[] = { { "monotonic_msec", f_monotonic_msec },
+                                     { "monotonic_time", f_monotonic_time },
+                                     { NULL, NULL } };
     static const luaL_Reg funcs[] = { { "now", f_now },
                                       { "time", f_time },
                                       { "update_time", f_update_time },
@@ -97,4 +114,5 @@ void ngx_time_open(struct vm *vm, lua_State *L)
                                       { "parse_http_time", f_parse_http_time },
                                       { NULL, NULL } };
     vm_register(vm, L, funcs);
+    api_preload(vm, "resty.core.time", core);
 }

@@ -57,13 +57,27 @@ static void on_done(struct task *t, bool ok)
     buf_free(&text);
 }
 
+static void tell_too_many(const struct api_timer *timer)
+{
+    lua_State *L = timer->api->vm->L;
+    lua_Debug at;
+    lua_rawgeti(L, LUA_REGISTRYINDEX, timer->ref);
+    lua_rawgeti(L, -1, 1);
+    lua_getinfo(L, ">S", &at);
+    lua_pop(L, 1);
+    log_write(LOG_ALERT,
+              "lua failed to run timer with function defined at %s:%d: %u "
+              "lua_max_running_timers are not enough",
+              at.source, at.linedefined,
+              timer->api->conf->lua_max_running_timers);
+}
+
 static void fire(struct api_timer *timer, bool premature)
 {
     struct api *api = timer->api;
     lua_State *L = api->vm->L;
     if (api->timers_running >= api->conf->lua_max_running_timers) {
-        log_write(LOG_ALERT, "%u lua_max_running_timers are not enough",
-                  api->conf->lua_max_running_timers);
+        tell_too_many(timer);
         return;
     }
     lua_rawgeti(L, LUA_REGISTRYINDEX, timer->ref);
@@ -142,6 +156,9 @@ static int start(lua_State *L, bool repeat)
     if (!(delay >= 0 && delay < 1e9) || (repeat && delay <= 0))
         return luaL_error(L, "invalid delay");
     struct api *api = api_of(L);
+    const char *phase = api->vm->phase;
+    if (phase && !strcmp(phase, "exit_worker_by_lua*"))
+        return luaL_error(L, "API disabled in the context of %s", phase);
     if (api->timers_retired && (delay > 0 || repeat))
         return vm_fail(L, "process exiting");
     if (api->timers_pending >= api->conf->lua_max_pending_timers)

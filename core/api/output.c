@@ -241,6 +241,8 @@ static void reply_whole(struct request *r, bool more)
     reply.more = more;
     if (may_have_body(r->status))
         take_output(r, &reply.body);
+    if (reply.length && reply.length < reply.body.len)
+        reply.body.len = reply.length; /* as the script said */
     r->fd = 0;
     r->finished = !more;
     http_reply(r->http, &reply);

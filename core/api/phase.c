@@ -25,7 +25,7 @@ static enum err push_code(struct request *r, const struct conf_code *code)
     bool cached = r->location->lua_code_cache;
     if (!code->is_file)
         return api_push_code(r->api, code, NULL, cached);
-    variable_render(r, &code->path, &path);
+    variable_path(r, &code->path, &path);
     enum err e = api_push_code(r->api, code, buf_str(&path), cached);
     buf_free(&path);
     return e;
@@ -92,6 +92,8 @@ static void go_on(struct request *r)
         request_fail(r);
     } else if (status >= HTTP_OK || r->headers_sent ||
                r->phase == CONF_CONTENT) {
+        if (!r->status && status >= HTTP_OK)
+            r->status = status; /* which `error_page 404 = /x` leaves so */
         request_finish(r, status);
     } else {
         phase_run(r, r->jumped ? CONF_REWRITE : r->phase + 1);

@@ -116,6 +116,12 @@ struct slice request_header(const struct request *r, struct slice name);
  * status is an error, with its error page. */
 void request_finish(struct request *r, int status);
 
+/* So far: that of the refusal, where error_page answers it. */
+static inline int request_status(const struct request *r)
+{
+    return r->status ? r->status : r->error_status;
+}
+
 /* Whether nginx closes the connection instead of an answer of that status. */
 bool request_drops(int status);
 
@@ -252,12 +258,20 @@ bool variable_get(struct request *r, struct slice name, struct buf *out);
 /* Sets one (by `set` or ngx.var.x = ); false: it cannot be set. */
 bool variable_set(struct request *r, struct slice name, struct slice value);
 
+/* Whether it is one of the core's, and not of a family such as http_x. */
+bool variable_is_builtin(struct slice name);
+
 /* For conf_load. */
 enum conf_builtin variable_builtin(struct slice name);
 
 /* Renders a template of the configuration with the request's variables. */
 void variable_render(struct request *r, const struct conf_template *t,
                      struct buf *out);
+
+/* The same for a path, into an empty buffer: a relative one counts from the
+ * prefix. */
+void variable_path(struct request *r, const struct conf_template *t,
+                   struct buf *out);
 
 /* Appends what one part of a template stands for; a literal is not one. */
 void variable_part(struct request *r, const struct conf_part *part,

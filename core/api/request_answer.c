@@ -113,6 +113,14 @@ static struct slice page_uri(struct request *r,
     return own;
 }
 
+/* The script's headers stay, but for those of the body that there is not. */
+static void drop_body_headers(struct request *r)
+{
+    remove_header(r, SLICE("Content-Type"));
+    remove_header(r, SLICE("Content-Length"));
+    r->type_set = false;
+}
+
 /* Answers with what error_page names; false: nothing. */
 static bool use_page(struct request *r, int status)
 {
@@ -121,17 +129,17 @@ static bool use_page(struct request *r, int status)
         return false;
     struct slice to = page_uri(r, page);
     r->error_page = true;
-    r->out_count = 0;
+    drop_body_headers(r);
     if (to.len && to.data[0] != '/' && to.data[0] != '@') {
         request_set_header(r, SLICE("Location"), to, true);
         request_finish(r, page->answer > 0 ? page->answer : 302);
         return true;
     }
-    r->error_status = page->answer < 0    ? 0
+    r->error_status = page->answer < 0    ? r->status
                       : page->answer == 0 ? status
                                           : page->answer;
     r->status = 0;
-    if (!slice_eq(r->method, SLICE("HEAD")))
+    if (to.data && *to.data != '@' && !slice_eq(r->method, SLICE("HEAD")))
         r->method = SLICE("GET");
     size_t mark = slice_find(to, '?');
     phase_redirect(r, (struct slice){ to.data, mark },
@@ -160,7 +168,7 @@ void request_finish(struct request *r, int status)
     } else if (!r->headers_sent && r->fd <= 0 && status >= 300) {
         if (use_page(r, status))
             return;
-        r->status = r->error_status ? r->error_status : status;
+        r->status = status;
         errorpage_fill(r, status);
     } else if (r->error_status && !r->headers_sent) {
         r->status = r->error_status;

@@ -18,7 +18,7 @@ static bool climbs(struct slice rest)
 static bool file_path(struct request *r, struct slice uri, struct buf *out)
 {
     const struct conf_location *at = r->location;
-    variable_render(r, &at->root, out);
+    variable_path(r, &at->root, out);
     struct slice rest = uri;
     if (at->alias && at->kind != CONF_REGEX)
         rest = slice_from(uri, at->name.len);
@@ -105,8 +105,12 @@ static int try_file(struct request *r, struct slice uri)
     buf_free(&path);
     if (fd < 0)
         return status_of(error);
-    bool known = !fstat(fd, &st);
-    if (known && S_ISREG(st.st_mode)) {
+    bool known = !fstat(fd, &st), file = known && S_ISREG(st.st_mode);
+    if (file && slice_eq(r->method, SLICE("POST"))) {
+        close(fd);
+        return 405;
+    }
+    if (file) {
         send_file(r, uri, fd, &st);
         return 0;
     }
@@ -146,7 +150,8 @@ static int try_indexes(struct request *r)
 void static_serve(struct request *r)
 {
     if (!slice_eq(r->method, SLICE("GET")) &&
-        !slice_eq(r->method, SLICE("HEAD"))) {
+        !slice_eq(r->method, SLICE("HEAD")) &&
+        !slice_eq(r->method, SLICE("POST"))) { /* which may yet be a 404 */
         request_finish(r, 405);
         return;
     }

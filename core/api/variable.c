@@ -1,6 +1,7 @@
 /* variable.c -- what $name and ngx.var.name stand for. */
 #define _GNU_SOURCE
 #include "api/request.h"
+#include "api/variable_family.h"
 #include "base/clock.h"
 #include "base/text.h"
 #include "base/uri.h"
@@ -178,7 +179,7 @@ static bool get_request(struct request *r, struct buf *out)
 
 static bool get_status(struct request *r, struct buf *out)
 {
-    buf_addf(out, "%03d", r->status);
+    buf_addf(out, "%03d", request_status(r));
     return true;
 }
 
@@ -186,6 +187,44 @@ static bool get_sent(struct request *r, struct buf *out)
 {
     buf_addf(out, "%llu", (unsigned long long)r->http->sent);
     return true;
+}
+
+/* Spaces and line ends counted as few as there can be. */
+static bool get_request_length(struct request *r, struct buf *out)
+{
+    const struct http_request *http = r->http;
+    size_t n = http->method.len + http->uri.len + http->version.len + 4 + 2 +
+               http->body.len;
+    for (unsigned i = 0; i < http->header_count; i++)
+        n += http->headers[i].name.len + http->headers[i].value.len + 4;
+    buf_addf(out, "%zu", n);
+    return true;
+}
+
+/* Pipelined requests cannot be told from others. */
+static bool get_pipe(struct request *r, struct buf *out)
+{
+    (void)r;
+    return add(out, SLICE("."));
+}
+
+static bool get_request_completion(struct request *r, struct buf *out)
+{
+    return add(out, r->finished ? SLICE("OK") : SLICE(""));
+}
+
+static bool get_limit_rate(struct request *r, struct buf *out)
+{
+    (void)r;
+    return add(out, SLICE("0"));
+}
+
+/* Of what nginx does and we do not: known, so that log formats load. */
+static bool get_nothing(struct request *r, struct buf *out)
+{
+    (void)r;
+    (void)out;
+    return false;
 }
 
 static bool get_request_time(struct request *r, struct buf *out)
@@ -347,69 +386,18 @@ static bool get_remote_user(struct request *r, struct buf *out)
     return false;
 }
 
-/* ---- names with a rest: http_x, arg_x, cookie_x, sent_http_x ------------ */
-
-static struct slice header_name(struct slice rest, char text[128])
-{
-    if (rest.len > 127)
-        rest.len = 127;
-    for (size_t i = 0; i < rest.len; i++)
-        text[i] = rest.data[i] == '_' ? '-' : rest.data[i];
-    return SLICE_OF(text, rest.len);
-}
-
-static bool get_http(struct request *r, struct slice rest, struct buf *out)
-{
-    char text[128];
-    return add(out, request_header(r, header_name(rest, text)));
-}
-
-static bool get_sent_http(struct request *r, struct slice rest, struct buf *out)
-{
-    char text[128];
-    struct slice name = header_name(rest, text);
-    bool lists = slice_eq_nocase(name, SLICE("Cache-Control")) ||
-                 slice_eq_nocase(name, SLICE("Link"));
-    if (!lists)
-        return add(out, request_out_header(r, name));
-    unsigned n = 0;
-    for (unsigned i = 0; i < r->out_count; i++)
-        if (slice_eq_nocase(r->out[i].name, name)) {
-            add(out, n++ ? SLICE("; ") : SLICE(""));
-            add(out, r->out[i].value);
-        }
-    return n;
-}
-
-static bool get_arg(struct request *r, struct slice rest, struct buf *out)
-{
-    struct slice left = r->args, name, value;
-    while (text_query_next(&left, &name, &value))
-        if (slice_eq_nocase(name, rest))
-            return add(out, value.data ? value : SLICE(""));
-    return false;
-}
-
-static bool get_cookie(struct request *r, struct slice rest, struct buf *out)
-{
-    struct slice left = request_header(r, SLICE("Cookie"));
-    while (left.len) {
-        size_t end = slice_find(left, ';');
-        struct slice part = slice_trim((struct slice){ left.data, end });
-        left = slice_from(left, end + 1);
-        size_t eq = slice_find(part, '=');
-        if (eq < part.len &&
-            slice_eq_nocase((struct slice){ part.data, eq }, rest))
-            return add(out, slice_from(part, eq + 1));
-    }
-    return false;
-}
-
 /* ---- the tables ---------------------------------------------------------- */
 
 static bool set_args(struct request *r, struct slice value)
 {
     r->args = value.data ? arena_dup(&r->http->arena, value) : SLICE_NONE;
+    return true;
+}
+
+static bool set_limit_rate(struct request *r, struct slice value)
+{
+    (void)r;
+    (void)value;
     return true;
 }
 
@@ -437,15 +425,26 @@ static const struct builtin {
       get_document_root,
       NULL },
     { { "document_uri", sizeof "document_uri" - 1 }, get_uri, NULL },
+    { { "gzip_ratio", sizeof "gzip_ratio" - 1 }, get_nothing, NULL },
     { { "host", sizeof "host" - 1 }, get_host, NULL },
     { { "hostname", sizeof "hostname" - 1 }, get_hostname, NULL },
     { { "https", sizeof "https" - 1 }, get_https, NULL },
     { { "is_args", sizeof "is_args" - 1 }, get_is_args, NULL },
+    { { "limit_rate", sizeof "limit_rate" - 1 },
+      get_limit_rate,
+      set_limit_rate },
     { { "msec", sizeof "msec" - 1 }, get_msec, NULL },
     { { "nginx_version", sizeof "nginx_version" - 1 },
       get_nginx_version,
       NULL },
     { { "pid", sizeof "pid" - 1 }, get_pid, NULL },
+    { { "pipe", sizeof "pipe" - 1 }, get_pipe, NULL },
+    { { "proxy_protocol_addr", sizeof "proxy_protocol_addr" - 1 },
+      get_nothing,
+      NULL },
+    { { "proxy_protocol_port", sizeof "proxy_protocol_port" - 1 },
+      get_nothing,
+      NULL },
     { { "query_string", sizeof "query_string" - 1 }, get_args, NULL },
     { { "realip_remote_addr", sizeof "realip_remote_addr" - 1 },
       get_realip_remote_addr,
@@ -464,10 +463,16 @@ static const struct builtin {
     { { "request_body_file", sizeof "request_body_file" - 1 },
       get_request_body_file,
       NULL },
+    { { "request_completion", sizeof "request_completion" - 1 },
+      get_request_completion,
+      NULL },
     { { "request_filename", sizeof "request_filename" - 1 },
       get_request_filename,
       NULL },
     { { "request_id", sizeof "request_id" - 1 }, get_request_id, NULL },
+    { { "request_length", sizeof "request_length" - 1 },
+      get_request_length,
+      NULL },
     { { "request_method", sizeof "request_method" - 1 }, get_method, NULL },
     { { "request_time", sizeof "request_time" - 1 }, get_request_time, NULL },
     { { "request_uri", sizeof "request_uri" - 1 }, get_request_uri, NULL },
@@ -488,16 +493,6 @@ static const struct builtin {
     { { "uri", sizeof "uri" - 1 }, get_uri, NULL },
 };
 
-static const struct family {
-    struct slice prefix;
-    bool (*get)(struct request *r, struct slice rest, struct buf *out);
-} families[] = {
-    { { "http_", sizeof "http_" - 1 }, get_http },
-    { { "arg_", sizeof "arg_" - 1 }, get_arg },
-    { { "cookie_", sizeof "cookie_" - 1 }, get_cookie },
-    { { "sent_http_", sizeof "sent_http_" - 1 }, get_sent_http },
-};
-
 static int compare(const void *key, const void *entry)
 {
     const struct slice *a = key, *b = &((const struct builtin *)entry)->name;
@@ -512,12 +507,9 @@ static const struct builtin *find(struct slice name)
                    sizeof *builtins, compare);
 }
 
-static const struct family *find_family(struct slice name)
+bool variable_is_builtin(struct slice name)
 {
-    for (size_t i = 0; i < sizeof families / sizeof *families; i++)
-        if (slice_starts(name, families[i].prefix))
-            return &families[i];
-    return NULL;
+    return find(name) != NULL;
 }
 
 enum conf_builtin variable_builtin(struct slice name)
@@ -525,7 +517,7 @@ enum conf_builtin variable_builtin(struct slice name)
     const struct builtin *b = find(name);
     if (b)
         return b->set ? CONF_WRITABLE : CONF_READ_ONLY;
-    return find_family(name) ? CONF_READ_ONLY : CONF_UNKNOWN;
+    return variable_family_has(name) ? CONF_READ_ONLY : CONF_UNKNOWN;
 }
 
 bool variable_get(struct request *r, struct slice name, struct buf *out)
@@ -536,8 +528,7 @@ bool variable_get(struct request *r, struct slice name, struct buf *out)
     const struct builtin *b = find(name);
     if (b)
         return b->get(r, out);
-    const struct family *f = find_family(name);
-    return f && f->get(r, slice_from(name, f->prefix.len), out);
+    return variable_family_get(r, name, out);
 }
 
 bool variable_set(struct request *r, struct slice name, struct slice value)
@@ -590,4 +581,18 @@ void variable_render(struct request *r, const struct conf_template *t,
                      struct buf *out)
 {
     template_render(t, out, render_part, r);
+}
+
+/* What does not begin with a variable is absolute already. */
+void variable_path(struct request *r, const struct conf_template *t,
+                   struct buf *out)
+{
+    const char *prefix = r->api->conf->prefix;
+    size_t n = strlen(prefix);
+    variable_render(r, t, out);
+    if (!out->len || *out->data == '/' || !buf_reserve(out, n))
+        return;
+    memmove(out->data + n, out->data, out->len);
+    memcpy(out->data, prefix, n);
+    out->len += n;
 }

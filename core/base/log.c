@@ -96,8 +96,9 @@ static void add_head(struct buf *line, enum log_level level, uint64_t conn)
     struct tm t;
     localtime_r(&now, &t);
     strftime(stamp, sizeof stamp, "%Y/%m/%d %H:%M:%S", &t);
-    buf_addf(line, "%s [%s] %d#%d: ", stamp, log_level_name(level),
-             (int)getpid(), (int)gettid());
+    buf_addf(line, "%s [%s] %d#%d: ", stamp,
+             level == LOG_STDERR ? "" : log_level_name(level), (int)getpid(),
+             (int)gettid());
     if (conn)
         buf_addf(line, "*%llu ", (unsigned long long)conn);
 }

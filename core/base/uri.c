@@ -20,7 +20,7 @@ void uri_split(struct slice raw, struct slice *path, struct slice *query)
     raw.len = slice_find(raw, '#');
     size_t mark = slice_find(raw, '?');
     *path = (struct slice){ raw.data, mark };
-    *query = mark < raw.len ? slice_from(raw, mark + 1) : SLICE_NONE;
+    *query = mark + 1 < raw.len ? slice_from(raw, mark + 1) : SLICE_NONE;
 }
 
 static bool escapes_are_whole(struct slice s)

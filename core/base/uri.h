@@ -2,8 +2,8 @@
 #pragma once
 #include "base/buf.h"
 
-/* Splits "/a/b?x=1#f" into path and query (without '?'; data NULL where there
- * is none).  A fragment is dropped; "http://host/a" gives "/a". */
+/* Splits "/a/b?x=1#f" into path and query (without '?'; data NULL where that
+ * is empty).  A fragment is dropped; "http://host/a" gives "/a". */
 void uri_split(struct slice raw, struct slice *path, struct slice *query);
 
 /* Whether uri_normalize would change nothing: most paths. */

@@ -70,6 +70,7 @@ static enum err set_defaults(struct scope *s)
     c->lua_run_timeout = 30000;
     c->lua_max_pending_timers = 1024;
     c->lua_max_running_timers = 256;
+    c->lua_worker_thread_vm_pool_size = 100;
     c->log_level = LOG_ERR;
     c->error_log = !log || !strcmp(log, "stderr")
                        ? "stderr"

@@ -356,6 +356,12 @@ struct conf_shared_dict {
     struct conf_shared_dict *next;
 };
 
+struct conf_thread_pool { /* for ngx.run_worker_thread; of each worker */
+    struct slice name;
+    unsigned threads, max_queue;
+    struct conf_thread_pool *next;
+};
+
 struct conf_env {
     struct slice name;
     struct slice value; /* data is NULL: keep the one of the environment */
@@ -389,6 +395,7 @@ struct conf {
     unsigned worker_processes;
     unsigned worker_connections;
     unsigned worker_rlimit_nofile; /* 0: leave it */
+    struct conf_thread_pool *thread_pools;
     bool daemon, master_process;
     const char *error_log; /* absolute path, or "stderr" */
     enum log_level log_level;
@@ -405,6 +412,7 @@ struct conf {
     uint64_t lua_capture_error_log;             /* bytes; 0: off */
     uint64_t lua_run_timeout, lua_memory_limit; /* ms, bytes; 0: none */
     unsigned lua_max_pending_timers, lua_max_running_timers;
+    unsigned lua_worker_thread_vm_pool_size;
     struct conf_code *init, *init_worker, *exit_worker;
 
     bool latchkey;      /* a directive of our own is in it; without one there

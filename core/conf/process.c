@@ -1,9 +1,10 @@
 /* process.c -- directives on how the process runs. */
 #include "base/text.h"
 #include "conf/setters.h"
+#include <limits.h>
 #include <unistd.h>
 
-enum { WORKERS_MAX = 1024 };
+enum { WORKERS_MAX = 1024, THREADS_MAX = 1024, QUEUE_DEFAULT = 65536 };
 
 enum err process_workers(struct scope *s, const struct directive *d,
                          const struct node *n)
@@ -89,4 +90,50 @@ enum err process_use(struct scope *s, const struct directive *d,
         if (slice_eq(n->args[0], slice_str(methods[i])))
             return OK;
     return node_fail(n, "invalid event type \"%s\"", n->args[0].data);
+}
+
+/* "threads=4": the number; false where arg is another parameter. */
+static bool parameter(struct slice arg, struct slice name, struct slice *value)
+{
+    *value = slice_from(arg, name.len);
+    return slice_starts(arg, name);
+}
+
+static enum err pool_parameter(struct conf_thread_pool *pool,
+                               const struct node *n, struct slice arg)
+{
+    struct slice text;
+    uint64_t number;
+    bool threads = parameter(arg, SLICE("threads="), &text);
+    if (!threads && !parameter(arg, SLICE("max_queue="), &text))
+        return node_fail(n, "invalid parameter \"%s\"", arg.data);
+    if (!text_u64(text, &number) || number > UINT_MAX || (threads && !number))
+        return node_fail(n, "invalid %s value \"%s\"",
+                         threads ? "threads" : "max_queue", arg.data);
+    if (threads && number > THREADS_MAX)
+        return node_fail(n, "\"threads\" must not exceed %d", THREADS_MAX);
+    *(threads ? &pool->threads : &pool->max_queue) = (unsigned)number;
+    return OK;
+}
+
+enum err process_thread_pool(struct scope *s, const struct directive *d,
+                             const struct node *n)
+{
+    struct conf_thread_pool **at = directive_field(s, d);
+    struct conf_thread_pool pool = { .name = n->args[0],
+                                     .max_queue = QUEUE_DEFAULT };
+    for (; *at; at = &(*at)->next)
+        if (slice_eq((*at)->name, pool.name))
+            return node_fail(n, "duplicate thread pool \"%s\"", pool.name.data);
+    for (unsigned i = 1; i < n->nargs; i++) {
+        enum err e = pool_parameter(&pool, n, n->args[i]);
+        if (e)
+            return e;
+    }
+    if (!pool.threads)
+        return node_fail(n, "\"%s\" must have \"threads\" parameter", d->name);
+    if (!(*at = arena_alloc(s->arena, sizeof pool)))
+        return fault_memory();
+    **at = pool;
+    return OK;
 }

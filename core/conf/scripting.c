@@ -83,3 +83,14 @@ enum err scripting_cache(struct scope *s, const struct directive *d,
               n->file, n->line);
     return OK;
 }
+
+/* It is always there. */
+enum err scripting_core(struct scope *s, const struct directive *d,
+                        const struct node *n)
+{
+    log_write(LOG_WARN,
+              "%s is deprecated (the lua-resty-core library is required since "
+              "ngx_lua v0.10.16) in %s:%u",
+              d->name, n->file, n->line);
+    return setting_flag(s, d, n);
+}

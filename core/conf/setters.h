@@ -18,6 +18,7 @@ setter process_error_log;
 setter process_user;
 setter process_env;
 setter process_use;
+setter process_thread_pool;
 
 /* block.c */
 setter block_events;
@@ -41,6 +42,7 @@ setter scripting_path;
 setter scripting_dict;
 setter scripting_capture;
 setter scripting_cache;
+setter scripting_core;
 
 /* sockets.c: what scripts connect to. */
 setter sockets_resolver;

@@ -18,6 +18,7 @@
 #include <unistd.h>
 
 enum { SWEEP_MSEC = 500, RUNS = 4, QUEUE_RUNS = 1000, FRESH_MSEC = 1000 };
+enum { PAUSE_MAX = 64 }; /* ms */
 
 static void drive(struct http_listen *l);
 
@@ -34,6 +35,9 @@ static bool has_more(struct http_listen *l)
     return MHD_get_timeout(l->daemon, &wait) == MHD_YES && !wait;
 }
 
+/* libmicrohttpd takes a connection whose client is silent in the middle of a
+ * TLS handshake for one with more to do.  So where nothing moves it is asked
+ * ever more seldom; what really comes makes its descriptor readable. */
 static void run(struct http_listen *l)
 {
     for (int i = 0; i < RUNS; i++) {
@@ -42,7 +46,10 @@ static void run(struct http_listen *l)
         if (!has_more(l))
             return;
     }
-    uv_timer_start(&l->timer, http_on_timer, 0, 0); /* others' turn first */
+    l->pause = l->moved               ? 0
+               : l->pause < PAUSE_MAX ? l->pause * 2 + 1
+                                      : PAUSE_MAX;
+    uv_timer_start(&l->timer, http_on_timer, l->pause, 0); /* others first */
 }
 
 static void drive(struct http_listen *l)
@@ -60,6 +67,7 @@ static void on_readable(uv_poll_t *poll, int status, int events)
 {
     (void)status;
     (void)events;
+    ((struct http_listen *)poll->data)->pause = 0;
     drive(poll->data);
 }
 

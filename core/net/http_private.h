@@ -42,6 +42,7 @@ struct http_listen {
     unsigned count;
     uv_poll_t poll;
     uv_timer_t timer;
+    unsigned pause;      /* ms, until the next look at what does not move */
     bool resumed, moved; /* what MHD_run may have left to do */
     unsigned lingering;
     struct http_request *slow;    /* whose body is announced, not there */

@@ -257,7 +257,7 @@ enum err shdict_length(struct shdict *d, struct slice key, size_t *length)
 
 /* ---- times, and all items ----------------------------------------------- */
 
-enum err shdict_ttl(struct shdict *d, struct slice key, uint64_t *ttl)
+enum err shdict_ttl(struct shdict *d, struct slice key, int64_t *ttl)
 {
     enum err e = check_key(key);
     if (e)
@@ -265,11 +265,10 @@ enum err shdict_ttl(struct shdict *d, struct slice key, uint64_t *ttl)
     uint32_t hash = table_hash(key);
     pthread_mutex_lock(&d->lock);
     struct item *it = *items_find(&d->items, key, hash);
-    uint64_t now = clock_ticks();
-    if (!it || item_expired(it, now))
+    if (!it)
         e = absent();
     else
-        *ttl = it->expires ? it->expires - now : 0;
+        *ttl = it->expires ? (int64_t)(it->expires - clock_ticks()) : 0;
     pthread_mutex_unlock(&d->lock);
     return e;
 }
@@ -282,7 +281,7 @@ enum err shdict_expire(struct shdict *d, struct slice key, uint64_t ttl)
     uint32_t hash = table_hash(key);
     pthread_mutex_lock(&d->lock);
     struct item *it = *items_find(&d->items, key, hash);
-    if (!it || item_expired(it, clock_ticks()))
+    if (!it)
         e = absent();
     else
         it->expires = ttl ? clock_ticks() + ttl : 0;

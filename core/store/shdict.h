@@ -93,10 +93,12 @@ enum err shdict_pop(struct shdict *dict, struct slice key, bool front,
 /* How long the list is, 0 where there is none.  ERR_INVALID. */
 enum err shdict_length(struct shdict *dict, struct slice key, size_t *length);
 
-/* Milliseconds that are left, 0: for ever.  ERR_NOT_FOUND. */
-enum err shdict_ttl(struct shdict *dict, struct slice key, uint64_t *ttl);
+/* Milliseconds that are left, 0: for ever; less than 0 where it has expired but
+ * is still there, as lua-nginx-module has it.  ERR_NOT_FOUND. */
+enum err shdict_ttl(struct shdict *dict, struct slice key, int64_t *ttl);
 
-/* A new time to live, 0: for ever.  ERR_NOT_FOUND: absent or expired. */
+/* A new time to live, 0: for ever; also of what has expired but is still
+ * there.  ERR_NOT_FOUND. */
 enum err shdict_expire(struct shdict *dict, struct slice key, uint64_t ttl);
 
 /* Appends up to max (0: all) valid keys to out, oldest first, to be read

@@ -268,6 +268,12 @@ static void finish(struct task *t)
         complete(parent);
 }
 
+void task_kill(struct task *t)
+{
+    hand_over_children(t);
+    task_cancel(t);
+}
+
 static void release_turn(struct task *t)
 {
     task_root(t)->queued--;

@@ -87,6 +87,9 @@ void task_leave_queue(struct task *t);
  * called.  Not while t itself runs. */
 void task_cancel(struct task *t);
 
+/* The same for a light thread alone: its own go on under the root. */
+void task_kill(struct task *t);
+
 /* Frees a light thread that has ended and was looked at. */
 void task_collect(struct task *child);
 

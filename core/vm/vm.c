@@ -229,18 +229,30 @@ static enum err take_error(lua_State *L)
     return e;
 }
 
+/* handler: an index on the stack, or 0. */
+static enum err call(struct vm *vm, int nargs, int nresults, int handler)
+{
+    bool inside = limits_enter(vm);
+    int rc = lua_pcall(vm->L, nargs, nresults, handler);
+    limits_leave(vm);
+    vm->limits.inside = inside;
+    return rc ? ERR_SCRIPT : OK;
+}
+
+enum err vm_try(struct vm *vm, int nargs, int nresults)
+{
+    return call(vm, nargs, nresults, 0);
+}
+
 enum err vm_call(struct vm *vm, int nargs, int nresults)
 {
     lua_State *L = vm->L;
     int handler = lua_gettop(L) - nargs;
     lua_pushcfunction(L, add_traceback);
     lua_insert(L, handler);
-    bool inside = limits_enter(vm);
-    int rc = lua_pcall(L, nargs, nresults, handler);
-    limits_leave(vm);
-    vm->limits.inside = inside;
+    enum err e = call(vm, nargs, nresults, handler);
     lua_remove(L, handler);
-    return rc ? take_error(L) : OK;
+    return e == OK ? OK : take_error(L);
 }
 
 enum err vm_load(struct vm *vm, struct slice source, const char *name)

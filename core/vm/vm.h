@@ -83,6 +83,9 @@ void *vm_test(lua_State *L, int index, const char *name);
  * nothing is left on the stack. */
 enum err vm_call(struct vm *vm, int nargs, int nresults);
 
+/* As vm_call, but without a traceback: the error is left on the stack. */
+enum err vm_try(struct vm *vm, int nargs, int nresults);
+
 /* Pushes the compiled chunk; name as luaL_loadbuffer wants it ("@file",
  * "=text").  ERR_SCRIPT: err_text() says why, and nothing is pushed. */
 enum err vm_load(struct vm *vm, struct slice source, const char *name);

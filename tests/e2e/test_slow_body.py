@@ -89,7 +89,7 @@ def test_a_connection_goes_on_after_a_slow_body(begin):
 @pytest.mark.parametrize("path, status, text", [
     ("/never", 200, b"no need"), ("/error", 500, b"Internal Server Error"),
     ("/slow-error", 500, b"Internal Server Error"),
-    ("/missing", 405, b"Not Allowed")])
+    ("/missing", 404, b"Not Found")])
 def test_an_answer_need_not_wait_for_the_body(begin, path, status, text):
     answer = read_all(begin(path, b"012"))
     assert answer.startswith(b"HTTP/1.1 %d " % status), answer

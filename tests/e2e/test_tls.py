@@ -3,15 +3,17 @@
 import contextlib
 import http.client
 import os
+import pathlib
 import re
 import signal
 import socket
 import ssl
 import subprocess
+import time
 
 import pytest
 
-from harness import Process, command, free_port, until
+from harness import Client, Process, command, free_port, until
 from peers import certificate
 
 PAGE = r"""
@@ -160,6 +162,37 @@ def test_a_client_that_leaves_is_noticed(web):
         peer.sendall(b"GET /wait HTTP/1.1\r\nHost: one.test\r\n\r\n")
         web.logged("it waits")
     web.logged("it left")
+
+
+def used(web):
+    """Seconds of the processor's time so far."""
+    fields = (pathlib.Path("/proc") / str(web.process.pid) / "stat")
+    numbers = fields.read_text().rpartition(")")[2].split()
+    return (int(numbers[11]) + int(numbers[12])) / os.sysconf("SC_CLK_TCK")
+
+
+def hello():
+    """What a client says first."""
+    said = ssl.MemoryBIO()
+    client = ssl.create_default_context().wrap_bio(ssl.MemoryBIO(), said,
+                                                   server_hostname="one.test")
+    with contextlib.suppress(ssl.SSLWantReadError):
+        client.do_handshake()
+    return said.read()
+
+
+def test_clients_that_stop_in_the_handshake_hold_up_nobody(web):
+    with contextlib.ExitStack() as silent:
+        for number in range(40):  # both workers have some
+            client = silent.enter_context(
+                socket.create_connection(("127.0.0.1", web.port), 20))
+            client.sendall(hello() if number % 2 else b"")
+        with contextlib.closing(Client(web.plain, 5)) as client:
+            assert all(client.get("/say").status == 200 for _ in range(20))
+        assert web.get("/say")[0] == 200
+        before = used(web)
+        time.sleep(1)
+        assert used(web) - before < 0.5, "they are waited for, not asked"
 
 
 def test_plain_text_on_the_tls_port_harms_nobody(web):

@@ -96,7 +96,10 @@ t.list({ d:add("short", "w", 100) }, { true, nil, false, n = 3 },
 t.is(d:expire("short", 0.01), true, "expire")
 ngx.sleep(0.02)
 t.is(d:get "short", nil, "then it is gone")
-t.list({ d:expire("short", 1) }, { nil, "not found", n = 2 },
+t.ok(d:ttl "short" < 0, "ttl of what has expired")
+t.is(d:expire("short", 1), true, "it can be called back")
+t.is(d:get "short", "w", "as it was")
+t.list({ d:expire("nothing", 1) }, { nil, "not found", n = 2 },
   "expire what is not there")
 t.raises('bad "exptime" argument', "expire without a time", d.expire, d, "new")
 

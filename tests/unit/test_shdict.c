@@ -168,7 +168,7 @@ static void expiry_counts_in_milliseconds(void **state)
 {
     struct shdict *d = *state;
     struct shdict_value v = string(SLICE("v")), got;
-    uint64_t ttl = 99;
+    int64_t ttl = 99;
     bool stale = false;
     shdict_store(d, SHDICT_SET, SLICE("k"), &v, 60, &forcible);
     assert_int_equal(shdict_ttl(d, SLICE("k"), &ttl), OK);
@@ -176,8 +176,8 @@ static void expiry_counts_in_milliseconds(void **state)
     assert_string_equal(get(d, "k"), "v");
     usleep(80000);
     assert_null(get(d, "k"));
-    assert_int_equal(shdict_ttl(d, SLICE("k"), &ttl), ERR_NOT_FOUND);
-    assert_int_equal(shdict_expire(d, SLICE("k"), 5), ERR_NOT_FOUND);
+    assert_int_equal(shdict_ttl(d, SLICE("k"), &ttl), OK);
+    assert_true(ttl < 0);
     assert_int_equal(shdict_get_stale(d, SLICE("k"), &got, &stale, &text), OK);
     assert_true(stale);
     assert_true(slice_eq(got.string, SLICE("v")));
@@ -187,13 +187,17 @@ static void expiry_counts_in_milliseconds(void **state)
     assert_int_equal(shdict_expire(d, SLICE("k"), 1), OK);
     usleep(10000);
     assert_null(get(d, "k"));
+    assert_int_equal(shdict_expire(d, SLICE("k"), 0), OK);
+    assert_string_equal(get(d, "k"), "w");
+    assert_int_equal(shdict_ttl(d, SLICE("none"), &ttl), ERR_NOT_FOUND);
+    assert_int_equal(shdict_expire(d, SLICE("none"), 5), ERR_NOT_FOUND);
 }
 
 static void incr_adds_or_starts(void **state)
 {
     struct shdict *d = *state;
     double sum = 0, init = 10;
-    uint64_t ttl;
+    int64_t ttl;
     struct slice k = SLICE("k");
     assert_int_equal(shdict_incr(d, k, 1, NULL, 0, &sum, &forcible),
                      ERR_NOT_FOUND);
