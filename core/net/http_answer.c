@@ -7,11 +7,56 @@
  */
 #include "net/http_private.h"
 #include <stdlib.h>
+#include <unistd.h>
 
-static struct MHD_Response *make_response(struct http_reply *reply)
+enum { FILE_BLOCK = 65536 };
+
+struct file {
+    int fd;
+    struct http_listen *listen; /* outlives every answer */
+};
+
+static ssize_t on_read(void *user, uint64_t at, char *out, size_t max)
+{
+    struct file *f = user;
+    ssize_t n = pread(f->fd, out, max, (off_t)at);
+    f->listen->moved = true;
+    return n > 0 ? n : MHD_CONTENT_READER_END_WITH_ERROR;
+}
+
+static void on_read_end(void *user)
+{
+    struct file *f = user;
+    close(f->fd);
+    free(f);
+}
+
+/* libmicrohttpd's own would read 4 KB at a time. */
+static struct MHD_Response *make_file(const struct http_request *r,
+                                      const struct http_reply *reply)
+{
+    struct MHD_Response *response = NULL;
+    struct file *f = r->broken ? NULL : malloc(sizeof *f);
+    if (f) {
+        *f = (struct file){ reply->fd, r->listen };
+        response = MHD_create_response_from_callback(reply->fd_size, FILE_BLOCK,
+                                                     on_read, f, on_read_end);
+    }
+    if (!response) {
+        close(reply->fd);
+        free(f);
+    }
+    return response;
+}
+
+/* NULL: there is nobody to answer, or no memory. */
+static struct MHD_Response *make_response(const struct http_request *r,
+                                          struct http_reply *reply)
 {
     if (reply->fd > 0)
-        return MHD_create_response_from_fd64(reply->fd_size, reply->fd);
+        return make_file(r, reply);
+    if (r->broken)
+        return NULL;
     size_t len = reply->body.len;
     return MHD_create_response_from_buffer_with_free_callback(
         len, buf_take(&reply->body), free);
@@ -52,7 +97,7 @@ void http_reply(struct http_request *r, struct http_reply *reply)
             http_finish(r);
         return;
     }
-    bool queued = queue(r, reply, r->broken ? NULL : make_response(reply));
+    bool queued = queue(r, reply, make_response(r, reply));
     buf_free(&reply->body);
     if (!more && (queued || r->held))
         http_finish(r);

@@ -67,6 +67,7 @@ struct http_conn *http_conn_new(struct http_listen *l,
 
 void http_conn_closed(struct http_conn *c)
 {
+    http_conn_enter(c, HTTP_IDLE, 0);
     http_conn_unwatch(c);
     *c->prev = c->next;
     if (c->next)
@@ -88,6 +89,8 @@ void http_conn_unref(struct http_conn *c)
 
 void http_conn_enter(struct http_conn *c, enum http_state state, uint64_t msec)
 {
+    c->listen->sending += state == HTTP_SENDING;
+    c->listen->sending -= c->state == HTTP_SENDING;
     c->state = state;
     c->deadline = msec ? uv_now(c->listen->server->loop) + msec : 0;
 }

@@ -18,7 +18,7 @@
 #include <unistd.h>
 
 enum { SWEEP_MSEC = 500, RUNS = 4, QUEUE_RUNS = 1000, FRESH_MSEC = 1000 };
-enum { PAUSE_MAX = 64 }; /* ms */
+enum { STILL_RUNS = 16, PAUSE_MAX = 64 }; /* ms */
 
 static void drive(struct http_listen *l);
 
@@ -37,18 +37,27 @@ static bool has_more(struct http_listen *l)
 
 /* libmicrohttpd takes a connection whose client is silent in the middle of a
  * TLS handshake for one with more to do.  So where nothing moves it is asked
- * ever more seldom; what really comes makes its descriptor readable. */
+ * ever more seldom; what really comes makes its descriptor readable.  A body
+ * that libmicrohttpd sends by itself does not show: where there may be one,
+ * soon. */
+static unsigned pause_of(const struct http_listen *l)
+{
+    if (l->moved)
+        return 0;
+    if (l->sending)
+        return 1;
+    return l->pause < PAUSE_MAX ? l->pause * 2 + 1 : PAUSE_MAX;
+}
+
 static void run(struct http_listen *l)
 {
-    for (int i = 0; i < RUNS; i++) {
+    for (int i = 0; i < RUNS || (!l->moved && i < STILL_RUNS); i++) {
         l->resumed = l->moved = false;
         MHD_run(l->daemon);
         if (!has_more(l))
             return;
     }
-    l->pause = l->moved               ? 0
-               : l->pause < PAUSE_MAX ? l->pause * 2 + 1
-                                      : PAUSE_MAX;
+    l->pause = pause_of(l);
     uv_timer_start(&l->timer, http_on_timer, l->pause, 0); /* others first */
 }
 

@@ -20,6 +20,7 @@ location = /echo { content_by_lua_block {
     ngx.req.read_body() ngx.print(ngx.req.get_body_data() or "none") } }
 location /open { alias public/; }
 location /files/ { alias public/; }
+location /later/ { alias public/; access_by_lua_block { ngx.sleep(0.3) } }
 location = /timers { content_by_lua_block {
     local function again(premature)
         ngx.log(ngx.NOTICE, "premature=", tostring(premature))
@@ -124,6 +125,24 @@ def test_a_slow_reader_gets_the_whole_file(robust):
             size += len(chunk)
             time.sleep(0.02)  # longer than send_timeout in sum
     assert size > 24 << 20
+
+
+def files_open(robust):
+    names = os.listdir(f"/proc/{robust.process.pid}/fd")
+    paths = [f"/proc/{robust.process.pid}/fd/{name}" for name in names]
+    return sum(os.path.exists(path)
+               and os.readlink(path).endswith("a.txt") for path in paths)
+
+
+def test_who_leaves_before_his_file_comes_leaves_no_file_open(robust):
+    for _ in range(8):
+        with socket.create_connection(("127.0.0.1", robust.port)) as peer:
+            peer.sendall(f"GET /later/a.txt HTTP/1.1\r\n{HOST}\r\n".encode())
+            time.sleep(0.02)
+    text, _ = raw(robust, f"GET /later/a.txt HTTP/1.1\r\n{HOST}"
+                  "Connection: close\r\n\r\n")
+    assert "a file" in text
+    until(lambda: not files_open(robust), "the files are closed")
 
 
 @pytest.mark.parametrize("path", [
