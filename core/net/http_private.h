@@ -45,7 +45,7 @@ struct http_listen {
     unsigned pause;      /* ms, until the next look at what does not move */
     bool resumed, moved; /* what MHD_run may have left to do */
     unsigned lingering;
-    unsigned sending; /* connections in that state */
+    unsigned sending;             /* connections in that state */
     struct http_request *slow;    /* whose body is announced, not there */
     struct http_request *drained; /* to be told of it, after MHD's turn */
     void *tag;
