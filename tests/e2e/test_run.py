@@ -37,6 +37,11 @@ def fixture_project(tmp_path):
     return tmp_path, list(ports.values())
 
 
+def listen_to_interrupts():
+    """A shell has its background jobs, perhaps us, ignore them for good."""
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
+
+
 @contextlib.contextmanager
 def running(folder, leaks=True):
     """scripts/run.sh; its output goes to folder/output."""
@@ -44,7 +49,8 @@ def running(folder, leaks=True):
     env["PATH"] = f"{folder}/tools:{env['PATH']}"
     with open(folder / "output", "wb") as output, subprocess.Popen(
             ["scripts/run.sh"], cwd=folder, env=env, stdout=output,
-            stderr=output, stdin=subprocess.DEVNULL) as run:
+            stderr=output, stdin=subprocess.DEVNULL,
+            preexec_fn=listen_to_interrupts) as run:
         try:
             yield run
         finally:
