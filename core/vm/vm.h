@@ -74,8 +74,7 @@ void vm_push_function(struct vm *vm, lua_State *L, lua_CFunction f);
  * vm_test(L, i, name) where name is at the same address. */
 void vm_class(struct vm *vm, const char *name, const luaL_Reg *funcs);
 
-/* luaL_testudata by the address of a class's name, not by its letters: twice
- * as fast. */
+/* luaL_testudata by the address of a class's name: no string is looked up. */
 void *vm_test(lua_State *L, int index, const char *name);
 
 /* Calls the function with nargs arguments on top of vm->L, outside any task

@@ -210,6 +210,7 @@ local function post_decrypt(policy, request)
   return object
 end
 
+-- Written at once, but where the policy, or who called, is to have the data.
 local function describe(policy, record, request)
   return check.describe(policy, record, ngx.time(), request,
     not policy.reply and not request.args and reply.write or nil)
@@ -329,7 +330,8 @@ end
 -- Serves the request: /v1/{app}/{call}, /v1/introspect, /v1/verify.
 function api.serve()
   local method, token, name, call = head()
-  local request = { method = method, token = token, record = nil }
+  local request = { method = method, token = token,
+                    record = nil, key = nil } -- room for what comes
   local ok, why
   if call == "" and backend.calls[name] then
     ok, why = xpcall(backend.calls[name], traceback, request)

@@ -127,6 +127,20 @@ def test_a_slow_reader_gets_the_whole_file(robust):
     assert size > 24 << 20
 
 
+@pytest.mark.parametrize("method", ["GET", "HEAD"])
+@pytest.mark.parametrize("size", [0, 1, 65536, 65537])
+def test_files_of_any_size_come_whole(robust, method, size):
+    content = os.urandom(size).hex()[:size]
+    (robust.folder / f"public/{size}.txt").write_text(content)
+    text, closed = raw(robust, f"{method} /files/{size}.txt HTTP/1.1\r\n{HOST}"
+                       "\r\n" + NEXT + f"GET /say HTTP/1.1\r\n{HOST}"
+                       "Connection: close\r\n\r\n")
+    assert closed and text.count("HTTP/1.1 200 OK") == 3, text[-300:]
+    assert f"Content-Length: {size}\r\n" in text
+    body = text.split("\r\n\r\n", 1)[1].split("HTTP/1.1 200", 1)[0]
+    assert body == (content if method == "GET" else "")
+
+
 def files_open(robust):
     names = os.listdir(f"/proc/{robust.process.pid}/fd")
     paths = [f"/proc/{robust.process.pid}/fd/{name}" for name in names]
