@@ -115,17 +115,60 @@ static void put(int fd, struct slice s)
     }
 }
 
+static bool is_plain(unsigned char c)
+{
+    return (c >= ' ' && c != 0x7f) || c == '\t';
+}
+
+static void add_escaped_byte(struct buf *out, unsigned char c, bool tab_follows)
+{
+    if (c == '\n')
+        buf_add(out, tab_follows ? SLICE("\n") : SLICE("\n\t"));
+    else
+        buf_addf(out, "\\x%02X", c);
+}
+
+/* Adds a message so that it forges no other line and steers no terminal:
+ * control bytes as \xHH, and lines after the first begin with a tab. */
+static void add_escaped(struct buf *out, struct slice text)
+{
+    while (text.len) {
+        size_t n = 0;
+        while (n < text.len && is_plain((unsigned char)text.data[n]))
+            n++;
+        buf_add(out, (struct slice){ text.data, n });
+        text = slice_from(text, n);
+        if (!text.len)
+            return;
+        add_escaped_byte(out, (unsigned char)text.data[0],
+                         text.len > 1 && text.data[1] == '\t');
+        text = slice_from(text, 1);
+    }
+}
+
+/* A script reads its messages as they were. */
+static void capture(enum log_level level, uint64_t conn, struct slice text,
+                    struct slice tail)
+{
+    struct buf line = { 0 };
+    add_head(&line, level, conn);
+    buf_add(&line, text);
+    buf_add(&line, tail);
+    log_capture_add(level, buf_slice(&line));
+    buf_free(&line);
+}
+
 void log_line(enum log_level level, uint64_t conn, struct slice text,
               struct slice tail)
 {
     if (!log_enabled(level))
         return;
     struct buf line = { 0 };
-    add_head(&line, level, conn);
-    buf_add(&line, text);
-    buf_add(&line, tail);
     if (log_capture_is_open())
-        log_capture_add(level, buf_slice(&line));
+        capture(level, conn, text, tail);
+    add_head(&line, level, conn);
+    add_escaped(&line, text);
+    add_escaped(&line, tail);
     buf_add_char(&line, '\n');
     put(atomic_load(&log_fd), buf_slice(&line));
     buf_free(&line);

@@ -56,7 +56,6 @@ static const struct platform_field phone_fields[] = {
 /* 28001007, a bad parameter: the code is all that may be bad. */
 static const struct platform_error phone_errors[] = {
     { 28001007, PLATFORM_PHONE_CODE_INVALID, PLATFORM_FINAL },
-    { 40018, PLATFORM_PHONE_CODE_INVALID, PLATFORM_FINAL },
     { 0, PLATFORM_OK, PLATFORM_FINAL },
 };
 
@@ -85,11 +84,13 @@ static const struct platform_api apis[] = {
       .params = login_params,
       .answer = { SAYS, .fields = login_fields } },
     { .name = "token",
+      .about = PLATFORM_ABOUT_US,
       .path = "/api/apps/v2/token",
       .form = PLATFORM_JSON,
       .params = token_params,
       .answer = { SAYS, .fields = token_fields } },
     { .name = "client_token",
+      .about = PLATFORM_ABOUT_US,
       .path = "/oauth/client_token/",
       .form = PLATFORM_JSON,
       .params = client_token_params,
@@ -98,6 +99,7 @@ static const struct platform_api apis[] = {
                   .fields = token_fields },
       .host = PLATFORM_OPEN },
     { .name = "phone_number",
+      .about = PLATFORM_ABOUT_PHONE,
       .path = "/api/apps/v1/get_phonenumber_info/",
       .form = PLATFORM_JSON,
       .params = phone_params,
@@ -107,6 +109,7 @@ static const struct platform_api apis[] = {
       .repeat = PLATFORM_NEVER_REPEAT,
       .errors = phone_errors },
     { .name = "check_session",
+      .about = PLATFORM_ABOUT_KEY,
       .path = "/mgplatform/api/apps/check_session_key",
       .form = PLATFORM_QUERY,
       .params = signed_params,
@@ -114,6 +117,7 @@ static const struct platform_api apis[] = {
       .token = "token",
       .host = PLATFORM_GAME },
     { .name = "reset_session_key",
+      .about = PLATFORM_ABOUT_KEY,
       .path = "/mgplatform/api/apps/reset_session_key",
       .form = PLATFORM_JSON,
       .params = signed_params,

@@ -43,16 +43,52 @@ static const struct platform_error *find_error(const struct platform_error *e,
     return NULL;
 }
 
-const struct platform_error *platform_error(const struct platform *p,
-                                            const struct platform_api *api,
-                                            long code)
+/* What a reason comes down to in a call about something else; those that are
+ * absent stay as they are. */
+static const enum platform_reason
+    reasons_about[PLATFORM_ABOUTS][PLATFORM_REASONS] = {
+        [PLATFORM_ABOUT_LOGIN] =
+            {
+                [PLATFORM_PHONE_CODE_INVALID] = PLATFORM_CODE_INVALID,
+                [PLATFORM_KEY_STALE] = PLATFORM_ERROR,
+            },
+        [PLATFORM_ABOUT_US] =
+            {
+                [PLATFORM_CODE_INVALID] = PLATFORM_ERROR,
+                [PLATFORM_CODE_USED] = PLATFORM_ERROR,
+                [PLATFORM_PHONE_CODE_INVALID] = PLATFORM_ERROR,
+                [PLATFORM_KEY_STALE] = PLATFORM_ERROR,
+                [PLATFORM_USER_BLOCKED] = PLATFORM_MISCONFIGURED,
+            },
+        [PLATFORM_ABOUT_KEY] =
+            {
+                [PLATFORM_CODE_INVALID] = PLATFORM_ERROR,
+                [PLATFORM_CODE_USED] = PLATFORM_ERROR,
+                [PLATFORM_PHONE_CODE_INVALID] = PLATFORM_ERROR,
+            },
+        [PLATFORM_ABOUT_PHONE] =
+            {
+                [PLATFORM_CODE_INVALID] = PLATFORM_PHONE_CODE_INVALID,
+                [PLATFORM_CODE_USED] = PLATFORM_PHONE_CODE_INVALID,
+                [PLATFORM_KEY_STALE] = PLATFORM_ERROR,
+            },
+    };
+
+struct platform_error platform_error(const struct platform *p,
+                                     const struct platform_api *api, long code)
 {
-    static const struct platform_error unknown = { 0, PLATFORM_ERROR,
-                                                   PLATFORM_FINAL };
-    const struct platform_error *e = api ? find_error(api->errors, code) : NULL;
+    struct platform_error found = { code, PLATFORM_ERROR, PLATFORM_FINAL };
+    const struct platform_error *e = find_error(api->errors, code);
     if (!e)
         e = find_error(p->errors, code);
-    return e ? e : &unknown;
+    if (e)
+        found = *e;
+    enum platform_reason other = reasons_about[api->about][found.reason];
+    if (other != PLATFORM_OK)
+        found.reason = other;
+    if (!api->token && found.retry == PLATFORM_REFRESH)
+        found.retry = PLATFORM_FINAL; /* it took no access token */
+    return found;
 }
 
 const char *platform_reason_name(enum platform_reason reason)

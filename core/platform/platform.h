@@ -116,8 +116,18 @@ enum platform_repeat {
                              an HTTP error neither */
 };
 
+/* Whom or what a call is about, and so whom its refusal may blame. */
+enum platform_about {
+    PLATFORM_ABOUT_LOGIN, /* a login code and the user behind it */
+    PLATFORM_ABOUT_US,    /* our own appid and secret */
+    PLATFORM_ABOUT_KEY,   /* a user's session key */
+    PLATFORM_ABOUT_PHONE, /* a phone button's code and its user */
+    PLATFORM_ABOUTS
+};
+
 struct platform_api {
     const char *name; /* metrics and scripts know it by this; NULL ends */
+    enum platform_about about;
     const char *path;
     enum platform_form form;
     const struct platform_param *params; /* a value that is empty is left out */
@@ -146,11 +156,11 @@ const struct platform *platform_find(struct slice name);
 const struct platform_api *platform_api(const struct platform *p,
                                         struct slice name);
 
-/* What code means in an answer of api (NULL: of any).  Never NULL: a code
- * that no table knows is a final PLATFORM_ERROR. */
-const struct platform_error *platform_error(const struct platform *p,
-                                            const struct platform_api *api,
-                                            long code);
+/* What code means in an answer of api, for its caller: a refusal of our own
+ * credentials blames no user, whatever the tables say of the code elsewhere.  A
+ * code that no table knows is a final PLATFORM_ERROR. */
+struct platform_error platform_error(const struct platform *p,
+                                     const struct platform_api *api, long code);
 
 /* "code_invalid", "platform_busy", ...; "ok" for PLATFORM_OK. */
 const char *platform_reason_name(enum platform_reason reason);

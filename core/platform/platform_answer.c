@@ -152,17 +152,32 @@ static const char *read_status(struct platform_call *call, const json_t *root,
     return NULL;
 }
 
+/* The platform's own words, and Douyin's trace of the call after them. */
+static void note_message(struct platform_call *call, const json_t *root)
+{
+    static const char *const traces[] = { "log_id", "extra.logid" };
+    const char *trace = NULL;
+    const json_t *text = NULL;
+    struct buf all = { 0 };
+    for (int i = 0; i < PLATFORM_STATUS && !text; i++)
+        text = member(root, call->api->answer.message[i]);
+    for (size_t i = 0; i < sizeof traces / sizeof *traces && !trace; i++)
+        trace = json_string_value(member(root, traces[i]));
+    buf_add(&all, slice_str(json_string_value(text)));
+    if (trace && *trace)
+        buf_addf(&all, "%slog_id: %s", all.len ? ", " : "", trace);
+    platform_answer_note(call, buf_slice(&all));
+    buf_free(&all);
+}
+
 static enum platform_retry read_refusal(struct platform_call *call,
                                         const json_t *root)
 {
-    const struct platform_error *e =
+    struct platform_error e =
         platform_error(call->platform, call->api, call->errcode);
-    const json_t *text = NULL;
-    for (int i = 0; i < PLATFORM_STATUS && !text; i++)
-        text = member(root, call->api->answer.message[i]);
-    call->reason = e->reason;
-    platform_answer_note(call, slice_str(json_string_value(text)));
-    return e->retry;
+    call->reason = e.reason;
+    note_message(call, root);
+    return e.retry;
 }
 
 static enum platform_retry read_root(struct platform_call *call, json_t *root)

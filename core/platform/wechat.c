@@ -77,8 +77,6 @@ static const struct platform_error phone_errors[] = {
     { 40001, PLATFORM_ERROR, PLATFORM_REFRESH },
     { 40003, PLATFORM_PHONE_CODE_INVALID, PLATFORM_FINAL },
     { 40013, PLATFORM_PHONE_CODE_INVALID, PLATFORM_FINAL },
-    { 40029, PLATFORM_PHONE_CODE_INVALID, PLATFORM_FINAL },
-    { 40163, PLATFORM_PHONE_CODE_INVALID, PLATFORM_FINAL },
     { 0, PLATFORM_OK, PLATFORM_FINAL },
 };
 
@@ -92,16 +90,19 @@ static const struct platform_api apis[] = {
       .params = login_params,
       .answer = { SAYS, .fields = login_fields } },
     { .name = "stable_token",
+      .about = PLATFORM_ABOUT_US,
       .path = "/cgi-bin/stable_token",
       .form = PLATFORM_JSON,
       .params = stable_token_params,
       .answer = { SAYS, .fields = token_fields } },
     { .name = "token",
+      .about = PLATFORM_ABOUT_US,
       .path = "/cgi-bin/token",
       .form = PLATFORM_QUERY,
       .params = token_params,
       .answer = { SAYS, .fields = token_fields } },
     { .name = "check_session",
+      .about = PLATFORM_ABOUT_KEY,
       .path = "/wxa/checksession",
       .form = PLATFORM_QUERY,
       .params = signed_params,
@@ -109,6 +110,7 @@ static const struct platform_api apis[] = {
       .token = "stable_token",
       .errors = token_errors },
     { .name = "reset_session_key",
+      .about = PLATFORM_ABOUT_KEY,
       .path = "/wxa/resetusersessionkey",
       .form = PLATFORM_QUERY,
       .params = signed_params,
@@ -117,6 +119,7 @@ static const struct platform_api apis[] = {
       .repeat = PLATFORM_NEVER_REPEAT,
       .errors = token_errors },
     { .name = "phone_number",
+      .about = PLATFORM_ABOUT_PHONE,
       .path = "/wxa/business/getuserphonenumber",
       .form = PLATFORM_JSON,
       .params = phone_params,
@@ -144,6 +147,9 @@ static const struct platform_error errors[] = {
     { 40243, PLATFORM_MISCONFIGURED, PLATFORM_FINAL }, /* secret frozen */
     { 41002, PLATFORM_MISCONFIGURED, PLATFORM_FINAL }, /* no appid */
     { 41004, PLATFORM_MISCONFIGURED, PLATFORM_FINAL }, /* no secret */
+    { 48001, PLATFORM_MISCONFIGURED, PLATFORM_FINAL }, /* no permission */
+    { 48004, PLATFORM_MISCONFIGURED, PLATFORM_FINAL }, /* permission taken */
+    { 50001, PLATFORM_MISCONFIGURED, PLATFORM_FINAL }, /* not authorized */
     { 50004, PLATFORM_MISCONFIGURED, PLATFORM_FINAL }, /* not ours to call */
     { 50007, PLATFORM_MISCONFIGURED, PLATFORM_FINAL }, /* account frozen */
     { 89501, PLATFORM_MISCONFIGURED, PLATFORM_FINAL }, /* address, again: */

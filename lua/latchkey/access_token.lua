@@ -144,7 +144,7 @@ local function fetch(policy, kind, key, failed, fence)
   return keep(policy, key, new_record(record, answer, now, failed), fence)
 end
 
--- The record, or {reason}, as JSON.
+-- The record, or {reason, errcode, errmsg}, as JSON.
 local function fetched(policy, kind, key, failed, fence)
   local record, reason, facts = fetch(policy, kind, key, failed, fence)
   if record then return cjson.encode(record) end
@@ -152,7 +152,8 @@ local function fetched(policy, kind, key, failed, fence)
   ngx.log(reason == "misconfigured" and ngx.ERR or ngx.WARN,
     "no access token: app=", policy.name, " kind=", kind, " reason=", reason,
     " errcode=", facts.errcode, " platform says: ", facts.errmsg or "nothing")
-  local text = cjson.encode { reason = reason }
+  local text = cjson.encode { reason = reason, errcode = facts.errcode,
+                              errmsg = facts.errmsg }
   if fence then lease.fail(fence, text) end
   return text
 end
@@ -172,8 +173,8 @@ local function obtain(policy, kind, key, failed)
   return fetched(policy, kind, key, failed)
 end
 
--- Until the deadline, or as long as a call may take.  -> record; nil, reason.
--- Waits.
+-- Until the deadline, or as long as a call may take.  -> record; nil, reason,
+-- facts of the platform's refusal.  Waits.
 local function await(policy, kind, key, failed, deadline)
   local left = deadline and deadline - ngx.now() or policy.timeout
   local text, why = flight.within(math.max(left, 0), "access_token\0" .. key,
@@ -184,7 +185,7 @@ local function await(policy, kind, key, failed, deadline)
     ngx.log(ngx.ERR, "access token aborted: app=", policy.name, " ", why)
     return nil, "platform_error"
   end
-  if record.reason then return nil, record.reason end
+  if record.reason then return nil, record.reason, record end
   held[key] = record
   return record
 end
@@ -197,14 +198,15 @@ end
 
 -- The token of a kind: an api of latchkey.platform that brings one, such as
 -- "stable_token", "token" or "client_token".  -> token, seconds that it has
--- left; nil, reason.  May wait: until the deadline, or the policy's timeout.
+-- left; nil, reason, facts.  May wait: until the deadline, or the policy's
+-- timeout.
 function access_token.get(policy, kind, deadline)
   local now, key = ngx.time(), key_of(policy, kind)
   local own = current(key)
   if not own or now >= own.expires then
-    local why
-    own, why = await(policy, kind, key, nil, deadline)
-    if not own then return nil, why end
+    local why, facts
+    own, why, facts = await(policy, kind, key, nil, deadline)
+    if not own then return nil, why, facts end
   elseif now >= own.renew and now >= (tried[key] or 0) + PAUSE then
     tried[key] = now
     ngx.timer.at(0, renew, policy, kind, key)
@@ -239,8 +241,8 @@ end
 function access_token.call(policy, api, args, deadline)
   local kind, till = kind_of(policy, api), deadline
   if deadline then till = deadline - policy.timeout / 2 end
-  local token, why = access_token.get(policy, kind, till)
-  if not token then return nil, why, {} end
+  local token, why, told = access_token.get(policy, kind, till)
+  if not token then return nil, why, told or {} end
   local answer, reason, facts = attempt(policy, api, args, token, deadline)
   if not answer and facts and facts.refresh then
     token = follow(policy, kind, token, till)

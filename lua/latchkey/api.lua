@@ -274,7 +274,12 @@ end
 -- The policy may reshape what is sent.
 local function answer(policy, request, data, reason, msg)
   if data == true then return end
-  if reason and policy then failures.refused(policy, request, reason) end
+  if reason and policy then
+    if failures.needs_user(reason) and request.token then
+      authenticate(policy, request)
+    end
+    failures.refused(policy, request, reason, msg)
+  end
   if policy and policy.on_error and not data then
     local ok, failed = hook.told(policy, request, reason, msg)
     if not ok then reason, msg = failed, nil end
@@ -284,7 +289,7 @@ local function answer(policy, request, data, reason, msg)
     if data then return reply.ok(data) end
     return reply.refuse(reason, msg, request.retry_after)
   end
-  local status = data and 200 or reply.reasons[reason][1]
+  local status = data and 200 or reply.status(reason)
   if type(data) == "string" then data = cjson.decode(data) end
   local ok, body = hook.after(policy, "reply", request,
     reply.answer(reason, msg, data))

@@ -20,7 +20,7 @@ end
 
 -- 401 says how to do better (RFC 9110 section 11.6.1).
 local function refuse_token(reason)
-  if reply.reasons[reason][1] == 401 then
+  if reply.status(reason) == 401 then
     ngx.header["WWW-Authenticate"] = "Bearer"
   end
   return reply.refuse(reason)

@@ -2,8 +2,9 @@
 -- says of them.
 --
 -- Entries are JSON in journals "failures/APP" of this process: {at, app,
--- route, request_id, reason, cause, user_id, openid, identity, keys}, or of a
--- rescue {rescued = key id}.  Keys are named by ids that tell nothing of them.
+-- route, request_id, reason, msg, cause, errcode, errmsg, hook_error, denial,
+-- user_id, openid, identity, keys}, or of a rescue {rescued = key id}.  Keys are
+-- named by ids that tell nothing of them.
 
 local cjson = require "cjson.safe"
 local apps = require "latchkey.app"
@@ -18,11 +19,29 @@ local failures = {}
 
 -- What a caller who knows no app, or sends nonsense, makes up is not told.
 local untold = {
-  bad_request = true, data_malformed = true, token_missing = true,
-  token_invalid = true, app_unknown = true, not_found = true,
-  method_not_allowed = true, body_too_large = true, shutting_down = true,
+  token_missing = true, token_invalid = true, app_unknown = true,
+  not_found = true, method_not_allowed = true, shutting_down = true,
   open_data_rejected = true, -- by failures.rejected, which knows the cause
 }
+
+-- A front-end that sends nonsense with a good token is told of, as are limits;
+-- each once a minute for a user, so that no loop pushes the others out.
+local folded = { bad_request = true, data_malformed = true,
+                 body_too_large = true, rate_limited = true }
+local FOLD, FOLDED_MOST = 60, 1000 -- seconds; entries of this worker
+local last, lasts = {}, 0
+
+-- Whether the same was told less than a minute ago.
+local function is_repeated(app, entry)
+  local key = table.concat({ app, entry.route or "", entry.reason,
+                             entry.user_id or "" }, "\0")
+  local now, before = ngx.now(), last[key]
+  if before and now - before < FOLD then return true end
+  if not before then lasts = lasts + 1 end
+  if lasts > FOLDED_MOST then last, lasts = {}, 1 end
+  last[key] = now
+  return false
+end
 
 local journals = {}
 
@@ -54,16 +73,29 @@ local function route_of()
   return ngx.var.uri:match "([^/]*)$"
 end
 
--- Notes a refusal of the API; request.record: the session's, where it is
--- known.  One of a limit is told to who looks on, but would push others out.
-function failures.refused(policy, request, reason)
+-- Whether only a request with a good token is told of.
+function failures.needs_user(reason)
+  return folded[reason] and reason ~= "rate_limited"
+end
+
+-- Notes a refusal of the API.  request: record, the session's where it is
+-- known; facts, the platform's {errcode, errmsg}; hook_error; denial.
+function failures.refused(policy, request, reason, msg)
   if untold[reason] then return end
-  local record = request.record or {}
-  local keep = reason == "rate_limited" and announce or tell
-  keep(policy.name, {
-    route = route_of(), request_id = req.id(), reason = reason,
+  local record, facts = request.record, request.facts or {}
+  if failures.needs_user(reason) and not record then return end
+  record = record or {}
+  local entry = {
+    route = route_of(), request_id = req.id(), reason = reason, msg = msg,
+    errcode = facts.errcode ~= 0 and facts.errcode or nil, -- 0: no answer
+    errmsg = facts.errmsg,
+    hook_error = request.hook_error, denial = request.denial,
     user_id = record.user, openid = record.openid,
-  })
+  }
+  if folded[reason] and is_repeated(policy.name, entry) then
+    return announce(policy.name, entry)
+  end
+  tell(policy.name, entry)
 end
 
 local function keys_of(record, now)

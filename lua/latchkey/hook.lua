@@ -13,6 +13,9 @@ local ngx = ngx
 
 local hook = {}
 
+-- ctx -> its request, which keeps for operators why a hook refused it.
+local requests = setmetatable({}, { __mode = "k" })
+
 local Context = {}
 Context.__index = Context
 
@@ -45,7 +48,7 @@ end
 -- The ctx for a user and a session record.  attrs and claims are copies:
 -- whoever calls the hook takes them back where it agreed.
 function hook.context(policy, user, record, request)
-  return setmetatable({
+  local ctx = setmetatable({
     app = policy.name,
     platform = policy.platform,
     user = {
@@ -65,6 +68,8 @@ function hook.context(policy, user, record, request)
     check = request.check,
     error = request.failure,
   }, Context)
+  requests[ctx] = request
+  return ctx
 end
 
 local function guarded(f, ...)
@@ -99,11 +104,13 @@ function hook.call(policy, name, ctx, ...)
   if not ok then
     ngx.log(ngx.ERR, name, " failed: request_id=", ctx.request.id,
       " app=", policy.name, " reason=policy_error: ", result)
+    requests[ctx].hook_error = name .. ": " .. tostring(result):match "^[^\n]*"
     return nil, "policy_error"
   end
   if ctx.denied then
     ngx.log(ngx.WARN, name, " denied: request_id=", ctx.request.id,
       " app=", policy.name, " reason=denied cause=", ctx.denied.why)
+    requests[ctx].denial = ctx.denied.why
     return nil, "denied", ctx.denied.msg
   end
   return true, result

@@ -8,7 +8,6 @@
 local cjson = require "cjson.safe"
 local crypto = require "latchkey.crypto"
 local events = require "latchkey.events"
-local exchange = require "latchkey.exchange"
 local flight = require "latchkey.flight"
 local hook = require "latchkey.hook"
 local identity = require "latchkey.identity"
@@ -43,22 +42,15 @@ end
 -- ---- the flow, run by whoever posts a code first ---------------------------
 
 local function call_platform(policy, args, request)
-  local answer, reason, facts = exchange.call {
-    platform = policy.platform,
-    base = type(policy.api) == "table" and policy.api.app or policy.api,
-    appid = policy.appid,
-    secret = policy.secret,
-    code = args.code,
-    anonymous_code = args.anonymous_code,
-    timeout = policy.timeout * 1000,
-  }
+  local answer, reason, facts = platform.call(policy, "code2session",
+    { code = args.code, anonymous_code = args.anonymous_code })
   if answer then return answer end
   facts = facts or {}
   ngx.log(reason == "misconfigured" and ngx.ERR or ngx.WARN,
     "login refused: request_id=", request.id, " app=", policy.name,
     " reason=", reason, " errcode=", facts.errcode, " attempts=",
     facts.attempts, " platform says: ", facts.errmsg or "nothing")
-  return nil, reason
+  return nil, reason, { errcode = facts.errcode, errmsg = facts.errmsg }
 end
 
 -- The user's sessions that were not ended, as far as anyone remembers them.
@@ -196,8 +188,10 @@ local function obtain(policy, args, request)
   local retry = limit.take(policy, "address",
     policy.name .. "/" .. request.ip)
   if retry then return { reason = "rate_limited", retry = retry } end
-  local answer, reason = call_platform(policy, args, request)
-  if not answer then return { reason = reason } end
+  local answer, reason, facts = call_platform(policy, args, request)
+  if not answer then
+    return { reason = reason, msg = platform.words(reason), facts = facts }
+  end
   return settle_within(policy, args, request, answer)
 end
 
@@ -282,7 +276,7 @@ function login.exchange(policy, args, request)
     outcome = { reason = "code_invalid" } -- a phone request has spent it
   end
   if outcome then
-    request.retry_after = outcome.retry
+    request.retry_after, request.facts = outcome.retry, outcome.facts
     return leads and outcome or heard(policy, outcome, "joined")
   end
   ngx.log(ngx.ERR, "login aborted: request_id=", request.id, " app=",

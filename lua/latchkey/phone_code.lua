@@ -53,6 +53,7 @@ local function ask(policy, record, code, request)
     "phone code refused: request_id=", request.id, " app=", policy.name,
     " reason=", reason, " user=", record.user, " errcode=", facts.errcode,
     " platform says: ", facts.errmsg or "nothing")
+  request.facts = { errcode = facts.errcode, errmsg = facts.errmsg }
   return nil, reason
 end
 
@@ -89,7 +90,8 @@ local function run(policy, record, key, code, request, finish, known, fence)
   local outcome, failed = known, nil
   if not outcome then
     local number, json = ask(policy, record, code, request)
-    outcome = number and { number = number, json = json } or { reason = json }
+    outcome = number and { number = number, json = json }
+      or { reason = json, msg = platform.words(json) }
     outcome.at = ngx.time()
   end
   outcome, failed = settle(policy, outcome, finish)

@@ -91,6 +91,13 @@ function platform.call(policy, api, args)
   return exchange.call(call)
 end
 
+-- What a client is told of a platform's refusal, where the reason's own words
+-- would blame the user for the app's quota; or nil.
+function platform.words(reason)
+  return reason == "rate_limited"
+    and "the platform limits this app, try again later" or nil
+end
+
 -- The names of all that come along, sorted.
 function platform.names()
   local names = { unpack(drivers) }

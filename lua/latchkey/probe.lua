@@ -1,7 +1,7 @@
 -- probe.lua -- does the platform accept an app's appid and secret?  Asked with
 -- a code that cannot be good: which error comes back says it.
 
-local exchange = require "latchkey.exchange"
+local platform = require "latchkey.platform"
 
 local ngx = ngx
 
@@ -14,12 +14,8 @@ local accepted = { code_invalid = true, code_used = true }
 function probe.run(policy)
   ngx.update_time()
   local from = ngx.now()
-  local answer, reason, facts = exchange.call {
-    platform = policy.platform,
-    base = type(policy.api) == "table" and policy.api.app or policy.api,
-    appid = policy.appid, secret = policy.secret, code = CODE,
-    timeout = policy.timeout * 1000,
-  }
+  local answer, reason, facts =
+    platform.call(policy, "code2session", { code = CODE })
   ngx.update_time()
   local took = math.floor((ngx.now() - from) * 1000 + 0.5)
   if answer or accepted[reason] then

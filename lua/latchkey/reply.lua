@@ -1,6 +1,7 @@
 -- reply.lua -- the API's answers: envelope, status, reason, action.
 --
--- A reason's row is {status, action, msg, seconds for Retry-After}.
+-- A reason's row is {status, action, msg, seconds for Retry-After}.  A reason
+-- without a row is answered as platform_error, and logged.
 
 local cjson = require "cjson"
 local req = require "latchkey.request"
@@ -39,7 +40,21 @@ local reasons = {
   platform_timeout = { 504, "login", "the platform did not answer in time" },
 }
 
-local reply = { reasons = reasons }
+local reply = {}
+
+-- The row of a reason, and the reason that is told.
+local function row_of(reason)
+  local row = reasons[reason]
+  if row then return row, reason end
+  ngx.log(ngx.ERR, "no answer for a reason: request_id=", req.id(),
+    " reason=", tostring(reason))
+  return reasons.platform_error, "platform_error"
+end
+
+-- The HTTP status that a reason is answered with.
+function reply.status(reason)
+  return (row_of(reason))[1]
+end
 
 -- 200 with data: a table, or JSON already.
 function reply.ok(data)
@@ -56,14 +71,15 @@ end
 -- Sets the headers of a refusal: in how many seconds to try again, where that
 -- is of use (seconds: the row's where nil).
 function reply.head(reason, seconds)
-  local default = reasons[reason][4]
+  local default = (row_of(reason))[4]
   if default then ngx.header["Retry-After"] = seconds or default end
 end
 
 -- The refusal for a reason; msg (optional) says more.  The same words always
 -- give the same bytes, but for the request's id.
 function reply.refuse(reason, msg, seconds)
-  local row = reasons[reason]
+  local row
+  row, reason = row_of(reason)
   reply.head(reason, seconds)
   answer(row[1], format('{"code":%d,"reason":"%s","msg":%s,"action":"%s"',
     row[1], reason, encode(msg or row[3]), row[2]))
@@ -74,7 +90,8 @@ function reply.answer(reason, msg, data)
   if not reason then
     return { code = 0, msg = "ok", data = data, request_id = req.id() }
   end
-  local row = reasons[reason]
+  local row
+  row, reason = row_of(reason)
   return { code = row[1], reason = reason, msg = msg or row[3],
            action = row[2], request_id = req.id() }
 end

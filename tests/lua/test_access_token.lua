@@ -58,6 +58,9 @@ local function settle() ngx.sleep(0.01) end -- what runs behind our back
 
 -- ---- margins -----------------------------------------------------------------
 
+-- The third tells what the platform said.
+local function first_two(token, reason) return { token, reason } end
+
 local app = new_app()
 t.list({ access_token.get(app, "stable_token") }, { "t1", 7200 }, "a token")
 now = now + 6899
@@ -82,12 +85,12 @@ access_token.get(app, "stable_token")
 settle()
 t.is(#fetches, 4, "but after a while")
 now = now + 300
-t.list({ access_token.get(app, "stable_token") }, { nil, "platform_busy" },
+t.list(first_two(access_token.get(app, "stable_token")), { nil, "platform_busy" },
   "an old token is over")
 
 app = new_app()
 answer_fetch = function() return { access_token = "short", expires_in = 0 } end
-t.list({ access_token.get(app, "stable_token") }, { nil, "platform_error" },
+t.list(first_two(access_token.get(app, "stable_token")), { nil, "platform_error" },
   "a token that is over when it comes is none")
 
 -- ---- the store ---------------------------------------------------------------

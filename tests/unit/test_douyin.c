@@ -96,13 +96,13 @@ static void every_code_has_its_reason(void **state)
         long code;
         const char *reason;
     } table[] = {
-        { 40018, "code_invalid" },          { 40019, "code_invalid" },
-        { 40014, "misconfigured" },         { 40015, "misconfigured" },
-        { 40017, "misconfigured" },         { 10003, "misconfigured" },
-        { 10013, "misconfigured" },         { 28001016, "misconfigured" },
-        { 10020, "rate_limited" },          { 28003018, "rate_limited" },
-        { 28003017, "rate_limited" },       { 28005139, "rate_limited" },
-        { 28005187, "phone_code_invalid" }, { 28001003, "platform_error" },
+        { 40018, "code_invalid" },    { 40019, "code_invalid" },
+        { 40014, "misconfigured" },   { 40015, "misconfigured" },
+        { 40017, "misconfigured" },   { 10003, "misconfigured" },
+        { 10013, "misconfigured" },   { 28001016, "misconfigured" },
+        { 10020, "rate_limited" },    { 28003018, "rate_limited" },
+        { 28003017, "rate_limited" }, { 28005139, "rate_limited" },
+        { 28005187, "code_invalid" }, { 28001003, "platform_error" },
         { 74077, "platform_error" },
     };
     for (size_t i = 0; i < sizeof table / sizeof *table; i++) {
@@ -196,6 +196,7 @@ static void a_refused_client_token_is_told_inside_its_data(void **state)
                             "\"description\":\"Parameter error\"},"
                             "\"extra\":{\"logid\":\"1\",\"now\":1}}");
     assert_int_equal(l->reason, PLATFORM_ERROR);
+    assert_string_equal(l->errmsg, "Parameter error, log_id: 1");
     assert_int_equal(ask("client_token", "{}")->reason, PLATFORM_ERROR);
 }
 

@@ -76,6 +76,15 @@ static void a_connection_and_a_tail_come_where_they_belong(void **state)
                    "text, client: 127.0.0.1\n$");
 }
 
+static void control_bytes_forge_no_line(void **state)
+{
+    struct fixture *f = *state;
+    log_line(LOG_ERR, 0, SLICE("a\nb\n\tc\r\x1b[1m\x7f\0z\t."), SLICE("\n"));
+    assert_matches(contents(f, f->path),
+                   "^" STAMP "\\[error\\] [0-9]+#[0-9]+: a\n\tb\n\tc"
+                   "\\\\x0D\\\\x1B\\[1m\\\\x7F\\\\x00z\t\\.\n\t\n$");
+}
+
 static void finer_levels_are_not_written(void **state)
 {
     struct fixture *f = *state;
@@ -204,6 +213,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         with_a_log(a_line_looks_like_nginx),
         with_a_log(a_connection_and_a_tail_come_where_they_belong),
+        with_a_log(control_bytes_forge_no_line),
         with_a_log(finer_levels_are_not_written),
         with_a_log(a_long_line_is_written_whole),
         with_a_log(a_moved_file_is_left_at_reopen),

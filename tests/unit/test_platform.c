@@ -118,12 +118,64 @@ static void platforms_are_found_by_name(void **state)
     assert_ptr_equal(platform_find(SLICE("douyin")), &platform_douyin);
     assert_null(platform_find(SLICE("WeChat")));
     assert_null(platform_find(SLICE("")));
-    assert_int_equal(platform_error(&platform_wechat, NULL, 42001)->retry,
-                     PLATFORM_REFRESH);
-    assert_int_equal(platform_error(&platform_wechat, NULL, 0)->reason,
-                     PLATFORM_ERROR);
     for (unsigned i = 0; i < PLATFORM_REASONS; i++)
         assert_non_null(platform_reason_name((enum platform_reason)i));
+}
+
+static struct platform_error error_of(const struct platform *p, const char *api,
+                                      long code)
+{
+    return platform_error(p, platform_api(p, slice_str(api)), code);
+}
+
+static void a_code_means_what_its_call_is_about(void **state)
+{
+    (void)state;
+    static const struct {
+        const struct platform *platform;
+        const char *api;
+        long code;
+        enum platform_reason reason;
+    } rows[] = {
+        { &platform_wechat, "code2session", 50002, PLATFORM_USER_BLOCKED },
+        { &platform_wechat, "stable_token", 50002, PLATFORM_MISCONFIGURED },
+        { &platform_wechat, "token", 40226, PLATFORM_MISCONFIGURED },
+        { &platform_wechat, "stable_token", 40029, PLATFORM_ERROR },
+        { &platform_wechat, "stable_token", 45009, PLATFORM_RATE_LIMITED },
+        { &platform_wechat, "stable_token", 40001, PLATFORM_MISCONFIGURED },
+        { &platform_wechat, "code2session", 87009, PLATFORM_ERROR },
+        { &platform_wechat, "phone_number", 87009, PLATFORM_ERROR },
+        { &platform_wechat, "check_session", 87009, PLATFORM_KEY_STALE },
+        { &platform_wechat, "check_session", 40029, PLATFORM_ERROR },
+        { &platform_wechat, "phone_number", 40163,
+          PLATFORM_PHONE_CODE_INVALID },
+        { &platform_wechat, "phone_number", 40029,
+          PLATFORM_PHONE_CODE_INVALID },
+        { &platform_wechat, "phone_number", 48001, PLATFORM_MISCONFIGURED },
+        { &platform_wechat, "code2session", 99999, PLATFORM_ERROR },
+        { &platform_wechat, "code2session", 0, PLATFORM_ERROR },
+        { &platform_douyin, "code2session", 28005187, PLATFORM_CODE_INVALID },
+        { &platform_douyin, "code2session", 28001039, PLATFORM_ERROR },
+        { &platform_douyin, "client_token", 40018, PLATFORM_ERROR },
+        { &platform_douyin, "client_token", 28005187, PLATFORM_ERROR },
+        { &platform_douyin, "phone_number", 40018,
+          PLATFORM_PHONE_CODE_INVALID },
+    };
+    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++)
+        assert_int_equal(
+            error_of(rows[i].platform, rows[i].api, rows[i].code).reason,
+            rows[i].reason);
+}
+
+static void only_a_call_that_took_a_token_asks_for_another(void **state)
+{
+    (void)state;
+    assert_int_equal(error_of(&platform_wechat, "phone_number", 42001).retry,
+                     PLATFORM_REFRESH);
+    assert_int_equal(error_of(&platform_wechat, "stable_token", 40001).retry,
+                     PLATFORM_FINAL);
+    assert_int_equal(error_of(&platform_wechat, "code2session", 40014).retry,
+                     PLATFORM_FINAL);
 }
 
 static void a_driver_may_post_a_form_and_count_one_as_success(void **state)
@@ -341,6 +393,8 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(platforms_are_found_by_name),
+        cmocka_unit_test(a_code_means_what_its_call_is_about),
+        cmocka_unit_test(only_a_call_that_took_a_token_asks_for_another),
         BENCH(a_driver_may_post_a_form_and_count_one_as_success),
         BENCH(a_driver_may_have_two_error_codes),
         BENCH(a_driver_may_have_no_key),
