@@ -265,6 +265,7 @@ static void close_all(struct worker *w)
     cutoff_stop();
     log_capture_open(0);
     client_free(w->api.client, NULL, NULL); /* tasks used it up to here */
+    circuit_free_all(&w->api.circuits);
     store_detach(w->api.store);
     uv_unref((uv_handle_t *)&w->mailbox.async); /* worker_join closes it */
     uv_run(&w->loop, UV_RUN_DEFAULT);

@@ -7,6 +7,7 @@
 #include "base/buf.h"
 #include "base/mailbox.h"
 #include "conf/conf.h"
+#include "platform/circuit.h"
 #include "vm/task.h"
 #include <stdatomic.h>
 
@@ -75,6 +76,7 @@ struct api_worker {
     uv_loop_t *loop;
     struct mailbox *mailbox;
     struct client *client;
+    struct circuits circuits; /* of the platforms' hosts */
     struct store_conn *store; /* NULL: none */
     struct api_process *process;
     unsigned id;

@@ -206,8 +206,20 @@ static void read_fields(lua_State *L, struct exchange *x)
     sign(L, x);
     call->timeout_ms = number_field(L, "timeout");
     call->within_ms = number_field(L, "within");
+    call->circuits = &api_of(L)->worker->circuits;
     call->on_done = on_done;
     call->user = x;
+}
+
+static int push_not_started(lua_State *L, enum err e)
+{
+    lua_pushnil(L);
+    lua_pushstring(L, e == ERR_INVALID   ? "bad_request"
+                      : e == ERR_CONNECT ? "platform_busy"
+                                         : "platform_error");
+    lua_createtable(L, 0, 1);
+    set_text(L, "errmsg", err_text());
+    return 3;
 }
 
 /* exchange.call{platform, api, base, appid, secret, code, anonymous_code,
@@ -241,7 +253,7 @@ static int f_call(lua_State *L)
     if (e == PENDING)
         return task_wait(t, cancel, x);
     exchange_free(x);
-    return vm_fail(L, e == ERR_INVALID ? "bad_request" : err_name(e));
+    return push_not_started(L, e);
 }
 
 static void set_hosts(lua_State *L, const struct platform *p)

@@ -106,6 +106,8 @@ static void begin_answer(struct request *r, int status, struct slice id)
                        SLICE("application/json; charset=utf-8"), true);
     request_set_header(r, SLICE("Cache-Control"), SLICE("no-store"), true);
     request_set_header(r, SLICE("X-Request-Id"), id, true);
+    request_set_header(r, SLICE("X-Content-Type-Options"), SLICE("nosniff"),
+                       true);
     request_set_header(r, SLICE("Content-Length"), SLICE("0"), true);
     buf_clear(&r->output);
     r->headers_sent = true;
@@ -199,12 +201,19 @@ static int f_id(lua_State *L)
     return 1;
 }
 
+/* request.names_us() -> whether its Host is a server_name of the listener */
+static int f_names_us(lua_State *L)
+{
+    lua_pushboolean(L, api_request(L)->server_name != NULL);
+    return 1;
+}
+
 void latchkey_request_open(struct vm *vm, lua_State *L)
 {
     static const luaL_Reg funcs[] = {
-        { "head", f_head },     { "body", f_body }, { "id", f_id },
-        { "answer", f_answer }, { "raw", f_raw },   { "format", f_format },
-        { NULL, NULL }
+        { "head", f_head },         { "body", f_body }, { "id", f_id },
+        { "answer", f_answer },     { "raw", f_raw },   { "format", f_format },
+        { "names_us", f_names_us }, { NULL, NULL }
     };
     (void)L;
     api_preload(vm, "latchkey.request", funcs);

@@ -124,6 +124,7 @@ static bool find_server(struct request *r)
     unsigned pairs = REQUEST_CAPTURES;
     struct slice host = http_header(r->http, SLICE("Host"));
     r->server = server_find(listen, host, r->ovector, &pairs, &name);
+    r->server_name = name && name->text.len ? name : NULL;
     if (pairs && name)
         variable_captures(r, &name->pattern, host, pairs);
     return true;

@@ -12,6 +12,8 @@ struct request {
     struct http_request *http;
     struct api *api;
     const struct conf_server *server;
+    const struct conf_server_name
+        *server_name; /* that its Host fits, or NULL */
     const struct conf_location *location;
     struct slice method;         /* may be changed by ngx.req.set_method */
     struct slice uri, args;      /* decoded path; raw query without '?' */

@@ -3,6 +3,7 @@
 #include "base/clock.h"
 #include "platform/platform_answer.h"
 #include "platform/platform_build.h"
+#include <stddef.h>
 #include <stdlib.h>
 #include <sys/random.h>
 
@@ -43,6 +44,7 @@ static void on_timer_closed(uv_handle_t *timer)
 
 static void let_go(struct platform_call *call)
 {
+    circuit_leave(&call->turn, CIRCUIT_LEFT);
     client_cancel(&call->request);
     if (call->timer)
         uv_close((uv_handle_t *)call->timer, on_timer_closed);
@@ -51,6 +53,8 @@ static void let_go(struct platform_call *call)
 
 static void end(struct platform_call *call)
 {
+    bool answered = call->status && call->status < 500;
+    circuit_leave(&call->turn, answered ? CIRCUIT_ANSWERED : CIRCUIT_FAILED);
     let_go(call);
     call->seconds = (double)(clock_ticks() - call->started) / 1000;
     /* Busy now, but an earlier try may have been served. */
@@ -79,19 +83,26 @@ static uint64_t backoff(unsigned attempts)
     return ms + ms * chance / UINT16_MAX;
 }
 
-static bool wait_for_retry(struct platform_call *call)
+/* False: no memory. */
+static bool start_timer(struct platform_call *call, uv_timer_cb f, uint64_t ms)
 {
-    uint64_t ms = backoff(call->attempts);
-    if (!call->tries_left || ms >= time_left(call))
-        return false;
     if (!call->timer) {
         if (!(call->timer = malloc(sizeof *call->timer)))
             return false;
         uv_timer_init(client_loop(call->client), call->timer);
         call->timer->data = call;
     }
+    uv_timer_start(call->timer, f, ms, 0);
+    return true;
+}
+
+static bool wait_for_retry(struct platform_call *call)
+{
+    uint64_t ms = backoff(call->attempts);
+    if (!call->tries_left || ms >= time_left(call) ||
+        !start_timer(call, on_retry, ms))
+        return false;
     call->tries_left--;
-    uv_timer_start(call->timer, on_retry, ms, 0);
     return true;
 }
 
@@ -169,6 +180,56 @@ static void on_answer(struct client_request *req)
     end(call);
 }
 
+#define DOES_NOT_ANSWER "not asked: the platform does not answer"
+
+/* Ends a call that was never made. */
+static void end_unasked(struct platform_call *call)
+{
+    call->reason = PLATFORM_BUSY;
+    platform_answer_note(call, SLICE(DOES_NOT_ANSWER));
+    end(call);
+}
+
+static void on_no_turn(uv_timer_t *timer)
+{
+    end_unasked(timer->data);
+}
+
+static void on_turn(struct circuit_call *turn, bool go)
+{
+    struct platform_call *call =
+        (void *)((char *)turn - offsetof(struct platform_call, turn));
+    uv_timer_stop(call->timer);
+    if (!go)
+        end_unasked(call);
+    else if (try(call) != PENDING) {
+        call->reason = PLATFORM_ERROR;
+        end(call);
+    }
+}
+
+/* Tries at once, or waits for a turn. */
+static enum err try_in_turn(struct platform_call *call)
+{
+    const char *host =
+        call->base ? call->base : call->platform->hosts[call->api->host];
+    enum circuit_turn turn = CIRCUIT_GO;
+    enum err e;
+    call->turn = (struct circuit_call){ .on_turn = on_turn };
+    if (call->circuits)
+        turn = circuit_enter(call->circuits, slice_str(host), &call->turn);
+    if (turn == CIRCUIT_GO)
+        e = try(call);
+    else if (turn == CIRCUIT_REFUSED)
+        e = err_set(ERR_CONNECT, DOES_NOT_ANSWER);
+    else
+        e = start_timer(call, on_no_turn, timeout_of(call)) ? PENDING
+                                                            : ERR_NOMEM;
+    if (e != PENDING)
+        circuit_leave(&call->turn, CIRCUIT_LEFT);
+    return e;
+}
+
 static void reset(struct platform_call *call, struct client *c)
 {
     platform_call_clear(call);
@@ -180,6 +241,8 @@ static void reset(struct platform_call *call, struct client *c)
     call->tries_left = TRIES;
     call->lost = call->ambiguous = call->refresh = false;
     call->timer = NULL;
+    call->status = 0;
+    call->errcode = 0;
     call->started = clock_ticks();
 }
 
@@ -209,7 +272,7 @@ enum err platform_call_start(struct client *c, struct platform_call *call)
         return err_set(ERR_INVALID, "%s: no such host", name);
     e = platform_build(call);
     if (e == OK)
-        e = try(call);
+        e = try_in_turn(call);
     if (e != PENDING)
         platform_call_clear(call);
     return e;

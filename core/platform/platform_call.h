@@ -7,6 +7,7 @@
  * PLATFORM_TIMEOUT.  Belongs to the thread of its client. */
 #pragma once
 #include "net/client.h"
+#include "platform/circuit.h"
 #include "platform/platform.h"
 #include <jansson.h>
 
@@ -20,6 +21,7 @@ struct platform_call { /* zeroed before its first use */
     struct slice values[PLATFORM_VALUES]; /* what is not there is empty */
     unsigned timeout_ms;                  /* of one try; 0: 5 s */
     unsigned within_ms;                   /* of all; 0: twice that */
+    struct circuits *circuits;            /* of the worker; NULL: none */
     void (*on_done)(struct platform_call *call);
     void *user;
 
@@ -37,9 +39,11 @@ struct platform_call { /* zeroed before its first use */
     /* private */
     struct client *client;
     struct client_request request;
+    struct circuit_call turn;
     struct buf url, body, header;
     const char *lines[3];
-    uv_timer_t *timer; /* the wait before another try; closes on its own */
+    uv_timer_t *timer; /* the wait for a turn, or before another try; closes on
+                          its own */
     uint64_t started;  /* clock_ticks */
     unsigned tries_left;
     bool lost; /* an answer was lost: ambiguous, and no other try */
@@ -47,8 +51,9 @@ struct platform_call { /* zeroed before its first use */
 
 /* PENDING: on_done comes exactly once, from the loop, within within_ms.
  * ERR_INVALID (no code where it takes one, not UTF-8 where it is JSON, a base
- * that is no URL), ERR_NOMEM: not started.  Before client_free(c), what is
- * under way is canceled. */
+ * that is no URL), ERR_CONNECT (the host does not answer these days, see
+ * circuit.h), ERR_NOMEM: not started.  Before client_free(c), what is under way
+ * is canceled. */
 enum err platform_call_start(struct client *c, struct platform_call *call);
 
 /* Stops it; on_done is not called, and the memory is the caller's again

@@ -10,7 +10,9 @@ local apps = require "latchkey.app"
 local console = require "latchkey.console"
 local events = require "latchkey.events"
 local failures = require "latchkey.failures"
+local limit = require "latchkey.limit"
 local metrics = require "latchkey.metrics"
+local origin = require "latchkey.origin"
 local platform = require "latchkey.platform"
 local probe = require "latchkey.probe"
 local request = require "latchkey.request"
@@ -24,6 +26,12 @@ local admin = {}
 
 local build = metrics.gauge("latchkey_build_info", "The version that runs.",
   { "version" })
+
+local refusals = metrics.counter("latchkey_admin_refused_total",
+  "Requests for operators that were refused.", { "reason" })
+
+-- Wrong tokens of an address: beyond, they are not even logged.
+local WRONG = { limit = { admin = { 60, 60 } } }
 
 local lists = { "users", "sessions", "failures" }
 
@@ -40,6 +48,7 @@ end
 
 local function send(status, body)
   ngx.status = status
+  ngx.header["X-Content-Type-Options"] = "nosniff"
   ngx.header["Content-Type"] = "application/json; charset=utf-8"
   ngx.header["Cache-Control"] = "no-store"
   body = encode(body)
@@ -53,6 +62,7 @@ end
 
 local function text(status, body)
   ngx.status = status
+  ngx.header["X-Content-Type-Options"] = "nosniff"
   ngx.header["Content-Type"] = "text/plain; version=0.0.4; charset=utf-8"
   ngx.header["Content-Length"] = #body
   ngx.print(body)
@@ -177,9 +187,33 @@ local routes = {
   { "^/admin/events$", GET = events.serve },
 }
 
-local function unauthorized()
+local function log_refusal(reason)
+  refusals:add(1, reason)
+  ngx.log(ngx.WARN, "admin request refused: request_id=", request.id(),
+    " reason=", reason)
+end
+
+-- A right token is always served: whoever guesses must not lock it out.
+local function unauthorized(token)
+  local retry = token and limit.take(WRONG, "admin",
+    limit.network(ngx.var.remote_addr))
+  if retry then
+    refusals:add(1, "rate_limited")
+    ngx.header["Retry-After"] = retry
+    return refuse(429, "rate_limited", "too many wrong tokens, wait a little")
+  end
+  if token then log_refusal "token_invalid" end
   ngx.header["WWW-Authenticate"] = "Bearer"
   refuse(401, "token_invalid", "the admin token is needed")
+end
+
+-- What monitors ask by any name, and what tells nothing of users.
+local open_to_all = { ["/healthz"] = true, ["/readyz"] = true,
+                      ["/metrics"] = true }
+
+local function forbidden(fault)
+  log_refusal "origin"
+  refuse(403, "denied", fault)
 end
 
 local function serve_route(route, argument, method)
@@ -197,8 +231,10 @@ end
 function admin.serve()
   local method, token = request.head()
   local uri = ngx.var.uri
+  local fault = not open_to_all[uri] and origin.fault()
+  if fault then return forbidden(fault) end
   if uri:match "^/admin/" and not server.is_admin(token) then
-    return unauthorized()
+    return unauthorized(token)
   end
   for _, route in ipairs(routes) do
     local argument = uri:match(route[1])

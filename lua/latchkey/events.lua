@@ -50,6 +50,7 @@ end
 local function refuse(status, reason)
   ngx.status = status
   ngx.header["Content-Type"] = "application/json; charset=utf-8"
+  ngx.header["X-Content-Type-Options"] = "nosniff"
   ngx.print(cjson.encode { code = status, reason = reason,
                            msg = "too many readers" })
 end
@@ -107,6 +108,7 @@ function events.serve()
     ngx.exit(499)
   end)
   ngx.header["Content-Type"] = "text/event-stream; charset=utf-8"
+  ngx.header["X-Content-Type-Options"] = "nosniff"
   ngx.header["Cache-Control"] = "no-store"
   ngx.header["X-Accel-Buffering"] = "no"
   if ngx.req.get_method() ~= "HEAD" then follow() end

@@ -16,11 +16,34 @@ local dict = ngx.shared.limits
 
 -- The counters' names, made once for who comes often.
 local names = {}
-for _, what in ipairs { "login", "phone", "failed", "address" } do
+for _, what in ipairs { "login", "phone", "failed", "address", "app", "admin" } do
   names[what] = cache.memo(function(who) return what .. "/" .. who end)
 end
 
 local limit = {}
+
+-- The groups of one half of an IPv6 address, as numbers.
+local function groups_of(half)
+  local groups = {}
+  for group in half:gmatch "%x+" do groups[#groups + 1] = tonumber(group, 16) end
+  return groups
+end
+
+-- The first 64 bits of an IPv6 address, as a text.
+local function network_of(address)
+  local left, right = address:match "^(.-)::(.*)$"
+  local groups, tail = groups_of(left or address), groups_of(right or "")
+  for i = #groups + 1, 8 - #tail do groups[i] = 0 end
+  for _, group in ipairs(tail) do groups[#groups + 1] = group end
+  return ("%x:%x:%x:%x::/64"):format(groups[1], groups[2], groups[3], groups[4])
+end
+
+-- What counts as one address: an IPv4 address, also one in IPv6's clothes; of
+-- IPv6 the /64, which is what one household or machine gets.
+limit.network = cache.memo(function(address)
+  if not address:find(":", 1, true) then return address end
+  return address:match "^::ffff:(%d+%.%d+%.%d+%.%d+)$" or network_of(address)
+end)
 
 local function seconds_left(key)
   return max(1, ceil(dict:ttl(key) or 1))

@@ -186,7 +186,8 @@ end
 
 local function obtain(policy, args, request)
   local retry = limit.take(policy, "address",
-    policy.name .. "/" .. request.ip)
+    policy.name .. "/" .. limit.network(request.ip))
+    or limit.take(policy, "app", policy.name)
   if retry then return { reason = "rate_limited", retry = retry } end
   local answer, reason, facts = call_platform(policy, args, request)
   if not answer then

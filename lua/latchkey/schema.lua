@@ -1,8 +1,8 @@
 -- schema.lua -- what a policy may say: fields, types, defaults.
 --
 -- schema.check(raw) -> policy, or nil and a list of {path = {"session",
--- "ttl"}, message = "..."}.  Durations come out as seconds, `0` or "never" as
--- 0; rates as {count, seconds}, no limit as false.
+-- "ttl"}, message = "..."}.  Durations have upper bounds and come out as
+-- seconds, `0` or "never" as 0; rates as {count, seconds}, no limit as false.
 
 local platform = require "latchkey.platform"
 
@@ -21,6 +21,19 @@ local function duration(value)
     return nil, [[a duration such as "30s", "2m", "6h", "7d", or seconds]]
   end
   return tonumber(n) * units[unit]
+end
+
+-- The same up to a longest one, itself a duration such as "1h".
+local function up_to(longest, parse)
+  parse = parse or duration
+  local most = duration(longest)
+  return function(value)
+    local seconds, want = parse(value)
+    if seconds and seconds > most then
+      return nil, ('a duration of at most "%s"'):format(longest)
+    end
+    return seconds, want
+  end
 end
 
 local function some_time(value)
@@ -148,28 +161,28 @@ local fields = {
   appid = { text, REQUIRED },
   secret = { text, REQUIRED },
   api = { base_urls, NONE },
-  timeout = { some_time, "5s" },
+  timeout = { up_to("60s", some_time), "5s" },
   session = {
-    ttl = { duration, "30d" },
-    idle = { duration, "7d" },
+    ttl = { up_to "3650d", "30d" },
+    idle = { up_to "3650d", "7d" },
     max = { whole(1, 1000), 10 },
   },
-  key = { keep = { whole(1, 8), 4 }, window = { duration, "3d" } },
-  code = { replay = { duration, "60s" } },
+  key = { keep = { whole(1, 8), 4 }, window = { up_to "365d", "3d" } },
+  code = { replay = { up_to "1h", "60s" } },
   refresh = {
-    every = { duration_or_never, "never" },
-    min = { duration, "30s" },
+    every = { up_to("365d", duration_or_never), "never" },
+    min = { up_to "365d", "30s" },
   },
   check = {
     by = { choice("client", "server", "both", "none"), "client" },
-    every = { duration, "30m" },
+    every = { up_to "365d", "30m" },
   },
   phone = {
     via = { choice("auto", "code", "data"), "auto" },
-    max_age = { duration, "10m" },
-    skew = { duration, "2m" },
-    rescue = { duration, "2m" },
-    wait = { duration, "1s" },
+    max_age = { up_to "30d", "10m" },
+    skew = { up_to "1d", "2m" },
+    rescue = { up_to "1h", "2m" },
+    wait = { up_to "30s", "1s" },
     once = { boolean, false },
   },
   link = { list("unionid", "phone"), { "unionid" } },
@@ -178,9 +191,10 @@ local fields = {
     phone = { rate, "30/m" },
     failed = { rate, "10/m" },
     address = { rate, "600/m" },
+    app = { rate, "off" },
   },
   expose = { list("openid", "unionid"), { "openid", "unionid" } },
-  retain = { phone = { duration, NONE } },
+  retain = { phone = { up_to "3650d", NONE } },
   private_key = { text, NONE },
   access_token = { choice("stable", "legacy"), NONE },
   on_login = { func, NONE },

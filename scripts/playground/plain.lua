@@ -67,6 +67,7 @@ function plain.serve(name)
   local told = f and type(body) == "table" and f(body) or { error = "what?" }
   ngx.status = told.error and 400 or 200
   ngx.header["Content-Type"] = "application/json; charset=utf-8"
+  ngx.header["X-Content-Type-Options"] = "nosniff"
   ngx.print(cjson.encode(told))
 end
 

@@ -6,6 +6,7 @@
 --   /playground/plain/... to the plain back-end (plain.lua)
 
 local console = require "latchkey.console"
+local origin = require "latchkey.origin"
 local plain = require "playground.plain"
 
 local ngx = ngx
@@ -15,6 +16,7 @@ local router = {}
 
 local function fail(status, text)
   ngx.status = status
+  ngx.header["X-Content-Type-Options"] = "nosniff"
   ngx.say(text)
 end
 
@@ -48,11 +50,14 @@ local function forward(path)
   end
   ngx.status = status
   ngx.header["Content-Type"] = "application/json; charset=utf-8"
+  ngx.header["X-Content-Type-Options"] = "nosniff"
   ngx.print(text)
 end
 
 -- Serves the request.
 function router.serve()
+  local fault = origin.fault(true)
+  if fault then return fail(403, fault) end
   local path = ngx.var.uri:match "^/playground(.*)$"
   if path == "" then return ngx.redirect("/playground/", 302) end
   local api = path:match "^/api(/v1/.*)$"

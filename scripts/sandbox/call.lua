@@ -118,6 +118,7 @@ local function send(answer)
   end
   ngx.status = answer.status or 200
   ngx.header["Content-Type"] = answer.type
+  ngx.header["X-Content-Type-Options"] = "nosniff"
   for name, value in pairs(answer.headers or {}) do
     ngx.header[name] = value
   end

@@ -5,6 +5,7 @@
 local apps = require "sandbox.apps"
 local call = require "sandbox.call"
 local journal = require "sandbox.journal"
+local origin = require "latchkey.origin"
 local json = require "sandbox.json"
 local phone = require "sandbox.phone"
 local settings = require "sandbox.settings"
@@ -21,6 +22,7 @@ local router = {}
 
 local function reply(status, body)
   ngx.status = status
+  ngx.header["X-Content-Type-Options"] = "nosniff"
   ngx.header["Content-Type"] = "application/json; charset=utf-8"
   ngx.print(body, "\n")
 end
@@ -108,6 +110,10 @@ end
 
 --- Serves one request, whichever it is.
 function router.serve()
+  local fault = origin.fault(true)
+  if fault then
+    return fail(403, fault)
+  end
   local first, path = ngx.var.uri:match("^/(%w+)(/.*)$")
   if platforms[first] then
     return call.serve(platforms[first], path)

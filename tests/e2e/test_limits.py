@@ -1,11 +1,12 @@
 """A policy's limits: how often a user logs in, shows data, fails, and how
 many codes an address brings."""
 
+import itertools
 import threading
 
 import pytest
 
-from harness import Client, until
+from harness import Client, command, until
 
 OFF = "login = 0, phone = 0, failed = 0, address = 0"
 GARBAGE = {"encryptedData": "A" * 64, "iv": "A" * 22 + "=="}
@@ -245,3 +246,42 @@ def test_without_the_dictionary_there_are_no_limits_and_one_warning(
 def test_the_platform_s_limits_say_when_to_come_again(user, sandbox, kind):
     sandbox.fault(kind)
     refused(user.login(), 86400)
+
+
+def test_an_app_has_a_budget_of_codes(one, shopper, sandbox):
+    server = one('app = "3/m"')
+    assert [shopper(server).login().status for _ in range(3)] == [200] * 3
+    calls = len(sandbox.calls())
+    refused(shopper(server).login(), 60)
+    assert len(sandbox.calls()) == calls, "the platform is not asked"
+
+
+def test_ipv6_addresses_are_counted_by_their_network(one, shopper):
+    server = one('address = "2/m"', http=PROXIED)
+
+    codes = itertools.count()
+
+    def login(address):
+        return shopper(server).post(
+            "login", {"code": f"made-up-{next(codes)}"}, X_Real_IP=address)
+    assert login("2001:db8:1:2::1").status == 409
+    assert login("2001:db8:1:2:ffff::9").status == 409
+    refused(login("2001:db8:1:2:3:4:5:6"), 60)
+    assert login("2001:db8:1:3::1").status == 409
+    assert login("::ffff:192.0.2.9").status == 409
+    assert login("192.0.2.9").status == 409
+    refused(login("192.0.2.9"), 60)
+
+
+@pytest.mark.parametrize("field, most", [
+    ('code = { replay = "2h" }', '"1h"'), ("code = { replay = 3601 }", '"1h"'),
+    ('session = { ttl = "4000d" }', '"3650d"'), ('timeout = "2m"', '"60s"'),
+    ('phone = { wait = "5m" }', '"30s"'), ('phone = { rescue = "1d" }', '"1h"'),
+    ('key = { window = "9999d" }', '"365d"')])
+def test_a_duration_has_an_upper_bound(server, field, most):
+    one = server({"shop": server.policy(field + ",")}, start=False)
+    status, _, errors = command(one.folder, "-p", ".", "-c", one.conf.name,
+                                "-t", leaks=False)
+    assert status == 1
+    assert f"must be a duration of at most {most}" in errors
+    assert "shop.lua:" in errors
