@@ -4,12 +4,19 @@ LIBS   := luajit libmicrohttpd gnutls libuv libcurl openssl lmdb jansson \
           libpcre2-8 libcares hiredis
 WARN   := -Wall -Wextra -Wshadow -Wstrict-prototypes -Wmissing-prototypes \
           -Wconversion -Wformat=2 -Wvla
-HARDEN := -fstack-protector-strong -D_FORTIFY_SOURCE=2
+# What the compiler has of it; tests/lint/run looks whether the binary has it.
+FORTIFY := $(shell echo | $(CC) -O2 -D_FORTIFY_SOURCE=3 -include stdio.h -E \
+             -dM - 2>&1 | sed -n 's/^.define __USE_FORTIFY_LEVEL //p')
+HARDEN := -fstack-protector-strong -fstack-clash-protection \
+          -D_FORTIFY_SOURCE=$(or $(FORTIFY),2) \
+          $(if $(filter x86_64-% i%86-%,$(shell $(CC) -dumpmachine)), \
+              -fcf-protection)
 # hiredis's large files are plain ones here, and tests stand in for open().
 CC_ALL  = -std=gnu11 -Icore $(WARN) -g -fPIE -pthread $(CFLAGS) \
           $(filter-out -D_FILE_OFFSET_BITS=%,$(shell pkg-config --cflags $(LIBS)))
 # -rdynamic: Lua modules in C (Debian's cjson.so) find Lua's symbols in us.
-LD_ALL  = -pie -pthread -rdynamic -Wl,-z,relro,-z,now $(LDFLAGS)
+LD_ALL  = -pie -pthread -rdynamic -Wl,-z,relro,-z,now,-z,noexecstack \
+          $(LDFLAGS)
 LD_LIBS = $(shell pkg-config --libs $(LIBS)) -lm -ldl
 
 SRC  := $(wildcard core/*.c core/*/*.c)
@@ -32,7 +39,7 @@ build/latchkey: build/release/latchkey
 # One build of everything: $(1) its folder under build/, $(2) its compiler,
 # $(3) its flags.  Tests link an archive of all of core except main.
 define mode
-build/$(1)/%.o: %.c | libs
+build/$(1)/%.o: %.c Makefile | libs
 	mkdir -p $$(@D) && echo cc $$<
 	$(2) $$(CC_ALL) $(3) -MMD -MP -c -o $$@ $$<
 
@@ -80,6 +87,8 @@ fuzz-build: $(FUZZ:%=build/fuzz/%)
 
 flags:                               # what lint compiles with
 	echo $(CC_ALL)
+hardening:                           # and the release build besides
+	echo $(HARDEN)
 run:                                 # install, build, start on loopback
 	scripts/run.sh
 test:                                # everything, and what it needs
@@ -92,8 +101,9 @@ tsan:                                # tests of threads, under TSan
 fuzz:                                # each for FUZZ_SECONDS (20)
 	tests/packages fuzz
 	tests/run fuzz
-lint:
+lint:                                # the code, and the binary's hardening
 	tests/packages lint
+	$(MAKE) --no-print-directory build/release/latchkey
 	tests/lint/run
 bench:
 	tests/packages bench
@@ -133,6 +143,6 @@ install: $(BINARY)
 deb:                                 # build/latchkey_VERSION_ARCH.deb
 	scripts/package/deb.sh
 
-.PHONY: all libs flags debug unit-build fuzz-build
+.PHONY: all libs flags hardening debug unit-build fuzz-build
 .PHONY: run test unit tsan fuzz lint bench bench-scale bench-durable storm
 .PHONY: format clean install deb

@@ -1,4 +1,5 @@
 /* main.c -- which of the commands it is. */
+#include "base/log.h"
 #include "base/version.h"
 #include "control.h"
 #include "decrypt.h"
@@ -6,6 +7,7 @@
 #include "records.h"
 #include "run.h"
 #include "server.h"
+#include "setup.h"
 #include <openssl/crypto.h>
 #include <stdio.h>
 
@@ -20,6 +22,12 @@ static int print_version(bool build)
             "built with %s\n",
             OpenSSL_version(OPENSSL_VERSION));
     return 0;
+}
+
+static bool needs_files(enum command command)
+{
+    return command != COMMAND_HELP && command != COMMAND_VERSION &&
+           command != COMMAND_BUILD;
 }
 
 static int run_command(const struct options *o, int argc, char **argv)
@@ -50,5 +58,12 @@ static int run_command(const struct options *o, int argc, char **argv)
 int main(int argc, char **argv)
 {
     struct options o;
-    return options_parse(&o, argc, argv) ? run_command(&o, argc, argv) : 1;
+    setup_no_core();
+    if (!options_parse(&o, argc, argv))
+        return 1;
+    if (needs_files(o.command) && setup_descriptors(0, 0) != OK) {
+        log_emerg("%s", err_text());
+        return 1;
+    }
+    return run_command(&o, argc, argv);
 }

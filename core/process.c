@@ -62,8 +62,6 @@ enum err process_open(struct api_process *p, const struct conf *conf,
     bool logins = has_logins(conf);
     enum err e = logins ? load_secrets(p, conf, arena) : OK;
     if (e == OK)
-        e = setup_limits(conf);
-    if (e == OK)
         e = setup_user(conf);
     if (e == OK && logins)
         e = open_store(p, conf);

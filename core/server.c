@@ -351,13 +351,15 @@ static enum err start_workers(struct server *s)
 /* The loop, for trying generations; before the daemon's fork there is none. */
 static enum err open_loop(struct server *s)
 {
-    uv_loop_init(&s->loop);
+    s->ready = -1;
+    int rc = uv_loop_init(&s->loop);
+    if (rc)
+        return err_set(ERR_IO, "no event loop: %s", uv_strerror(rc));
     s->scratch = (struct api_worker){ .loop = &s->loop,
                                       .mailbox = &s->mailbox,
                                       .process = &s->process };
     s->process.lua_path = paths_lua(&s->arena);
     s->reload_message.run = run_reload;
-    s->ready = -1;
     pthread_mutex_init(&s->told_lock, NULL);
     flight_init(&s->flights);
     return OK;
@@ -380,6 +382,8 @@ static enum err load_first(struct server *s)
 static enum err start(struct server *s)
 {
     enum err e = load_first(s);
+    if (e == OK)
+        e = setup_limits(s->current->conf);
     if (e == OK)
         e = setup_sockets(s->current->conf, &s->arena, &s->sockets,
                           &s->socket_count);
@@ -441,9 +445,10 @@ int server_test(const struct options *o)
 {
     struct server s = { .options = o };
     struct generation *g;
-    open_loop(&s);
-    enum err e = generation_new(&g, o, NULL, NULL, &s.scratch, 1);
-    while (uv_loop_close(&s.loop) == UV_EBUSY)
+    enum err e = open_loop(&s);
+    if (e == OK)
+        e = generation_new(&g, o, NULL, NULL, &s.scratch, 1);
+    while (s.scratch.loop && uv_loop_close(&s.loop) == UV_EBUSY)
         uv_run(&s.loop, UV_RUN_DEFAULT);
     if (e != OK) {
         log_emerg("%s", err_text());

@@ -4,6 +4,7 @@
 #include "base/log.h"
 #include "base/text.h"
 #include "crypto/secret.h"
+#include "crypto/secret_file.h"
 #include "inherit.h"
 #include <errno.h>
 #include <fcntl.h>
@@ -11,6 +12,7 @@
 #include <pwd.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <sys/prctl.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -42,19 +44,15 @@ static enum err make_secret(const char *path)
     enum err e = setup_folders(path);
     if (e != OK)
         return e;
-    int fd = open(path, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
-    if (fd < 0)
-        return err_set(ERR_IO, "open() \"%s\" failed (%d: %s)", path, errno,
-                       strerror(errno));
     bool ok = secret_random(bytes, sizeof bytes);
     text_hex(&hex, SLICE_OF(bytes, sizeof bytes));
     buf_add_char(&hex, '\n');
-    ok = ok && buf_ok(&hex) &&
-         write(fd, hex.data, hex.len) == (ssize_t)hex.len && !fsync(fd);
-    close(fd);
+    e = ok && buf_ok(&hex)
+            ? secret_file_make(path, buf_slice(&hex))
+            : err_set(ERR_IO, "\"%s\": no randomness for a secret", path);
     secret_wipe(bytes, sizeof bytes);
     buf_wipe(&hex);
-    return ok ? OK : err_set(ERR_IO, "cannot write \"%s\"", path);
+    return e;
 }
 
 static struct slice trimmed(struct arena *arena, struct slice text)
@@ -78,18 +76,14 @@ static enum err judge_secret(struct slice secret, const char *where)
 static enum err read_secret(struct arena *arena, const char *path,
                             struct slice *out)
 {
-    char text[SECRET_MAX];
-    int fd = open(path, O_RDONLY | O_CLOEXEC);
-    ssize_t n = fd < 0 ? -1 : read(fd, text, sizeof text);
-    int why = errno;
-    if (fd >= 0)
-        close(fd);
-    if (n < 0)
-        return err_set(ERR_CONFIG, "open() \"%s\" failed (%d: %s)", path, why,
-                       strerror(why));
-    *out = trimmed(arena, SLICE_OF(text, (size_t)n));
-    secret_wipe(text, sizeof text);
-    return judge_secret(*out, path);
+    struct buf text = { 0 };
+    enum err e = secret_file_read(path, SECRET_MAX, &text);
+    if (e == OK)
+        *out = trimmed(arena, buf_slice(&text));
+    buf_wipe(&text);
+    if (e == ERR_NOT_FOUND)
+        e = ERR_CONFIG;
+    return e == OK ? judge_secret(*out, path) : e;
 }
 
 enum err setup_secret(struct arena *arena, const struct conf_secret *from,
@@ -117,13 +111,16 @@ enum err setup_secret(struct arena *arena, const struct conf_secret *from,
 /* ---- sockets ----------------------------------------------------------------
  */
 
-/* What listens is set up once, so a reload does not change the versions. */
+/* What listens is set up once, so a reload does not change the versions.
+ * Neither a key exchange without forward secrecy nor CBC; so nothing is left
+ * of TLS 1.0 and 1.1, which Debian's nginx, too, takes and does not speak. */
 static const char *tls_of(const struct conf_listen *l, struct arena *arena)
 {
     unsigned on = l->default_server->tls_protocols;
-    return l->tls ? arena_printf(arena, "NORMAL:-VERS-ALL%s%s%s%s",
-                                 on & CONF_TLS_1_0 ? ":+VERS-TLS1.0" : "",
-                                 on & CONF_TLS_1_1 ? ":+VERS-TLS1.1" : "",
+    return l->tls ? arena_printf(arena,
+                                 "NORMAL:-VERS-ALL%s%s:-RSA:-CIPHER-ALL"
+                                 ":+AES-256-GCM:+CHACHA20-POLY1305"
+                                 ":+AES-128-GCM:-MAC-ALL:+AEAD",
                                  on & CONF_TLS_1_2 ? ":+VERS-TLS1.2" : "",
                                  on & CONF_TLS_1_3 ? ":+VERS-TLS1.3" : "")
                   : NULL;
@@ -226,17 +223,45 @@ enum err setup_sockets(const struct conf *conf, struct arena *arena,
 /* ---- limits, user, daemon, pid ---------------------------------------------
  */
 
+void setup_no_core(void)
+{
+    struct rlimit none = { 0, 0 };
+    setrlimit(RLIMIT_CORE, &none);
+    prctl(PR_SET_DUMPABLE, 0); /* where cores go into a pipe */
+}
+
+/* Before anybody comes; a request and a platform call take theirs. */
+enum err setup_descriptors(unsigned workers, unsigned listens)
+{
+    enum { PROCESS = 32, WORKER = 16, LISTEN = 3 };
+    struct rlimit limit;
+    rlim_t need = PROCESS + workers * (WORKER + (rlim_t)listens * LISTEN);
+    if (getrlimit(RLIMIT_NOFILE, &limit) || limit.rlim_cur >= need)
+        return OK;
+    rlim_t had = limit.rlim_cur;
+    limit.rlim_cur = limit.rlim_max;
+    if (limit.rlim_max >= need && !setrlimit(RLIMIT_NOFILE, &limit))
+        return OK;
+    return err_set(ERR_CONFIG,
+                   "%llu file descriptors are too few, %llu are needed to "
+                   "start: raise `ulimit -n` or worker_rlimit_nofile",
+                   (unsigned long long)had, (unsigned long long)need);
+}
+
 enum err setup_limits(const struct conf *conf)
 {
     for (const struct conf_env *env = conf->env; env; env = env->next)
         if (env->value.data)
             setenv(env->name.data, env->value.data, 1);
+    unsigned listens = 0;
+    for (const struct conf_listen *l = conf->listens; l; l = l->next)
+        listens++;
     struct rlimit limit = { conf->worker_rlimit_nofile,
                             conf->worker_rlimit_nofile };
     if (limit.rlim_cur && setrlimit(RLIMIT_NOFILE, &limit))
         log_write(LOG_ALERT, "setrlimit(RLIMIT_NOFILE, %llu) failed (%d: %s)",
                   (unsigned long long)limit.rlim_cur, errno, strerror(errno));
-    return OK;
+    return setup_descriptors(conf->worker_processes, listens);
 }
 
 enum err setup_user(const struct conf *conf)

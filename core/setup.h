@@ -17,7 +17,14 @@ enum err setup_secret(struct arena *arena, const struct conf_secret *from,
 enum err setup_sockets(const struct conf *conf, struct arena *arena,
                        struct worker_socket **sockets, unsigned *count);
 
-/* env, worker_rlimit_nofile. */
+/* No core dumps: secrets would be in them. */
+void setup_no_core(void);
+
+/* Whether the process may open as many files as these take at a start; raises
+ * the soft limit where the hard one lets it. */
+enum err setup_descriptors(unsigned workers, unsigned listens);
+
+/* env, worker_rlimit_nofile; ERR_CONFIG where that is too little. */
 enum err setup_limits(const struct conf *conf);
 
 /* user: for who is root, after the sockets are bound. */

@@ -6,6 +6,9 @@
 #include "base/version.h"
 #include "crypto/seal.h"
 #include "crypto/secret.h"
+#include "crypto/secret_file.h"
+
+enum { SECRET_MAX = 65536 };
 
 static void set_number(lua_State *L, const char *name, double value)
 {
@@ -123,6 +126,18 @@ static int f_prefix(lua_State *L)
     return 1;
 }
 
+/* server.secret(path) -> the text of a file that holds a secret, whoever may
+ * read it being told; nil, why. */
+static int f_secret(lua_State *L)
+{
+    struct buf text = { 0 };
+    enum err e = secret_file_read(luaL_checkstring(L, 1), SECRET_MAX, &text);
+    if (e == OK)
+        vm_push(L, buf_slice(&text));
+    buf_wipe(&text);
+    return e == OK ? 1 : vm_fail(L, err_text());
+}
+
 /* server.apps_folder() -> where the policies are; nil: nowhere. */
 static int f_apps_folder(lua_State *L)
 {
@@ -159,6 +174,7 @@ void latchkey_server_open(struct vm *vm, lua_State *L)
                                       { "mac", f_mac },
                                       { "event", f_event },
                                       { "prefix", f_prefix },
+                                      { "secret", f_secret },
                                       { "apps_folder", f_apps_folder },
                                       { NULL, NULL } };
     (void)L;

@@ -27,7 +27,7 @@ static char *log_path;
 
 static enum err open_file(const char *path)
 {
-    int fd = open(path, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0644);
+    int fd = open(path, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0640);
     if (fd < 0)
         return err_set(ERR_IO, "open() \"%s\" failed (%d: %s)", path, errno,
                        strerror(errno));

@@ -3,6 +3,7 @@
  * GnuTLS and not OpenSSL, because libmicrohttpd's TLS is GnuTLS. */
 #include "crypto/certificate.h"
 #include "crypto/secret.h"
+#include "crypto/secret_file.h"
 #include <errno.h>
 #include <stdatomic.h>
 #include <stdlib.h>
@@ -76,7 +77,9 @@ static bool belong(gnutls_privkey_t key, const gnutls_pcert_st *own)
 enum err certificate_set_key(struct certificate *c, const char *path)
 {
     gnutls_datum_t text;
-    enum err e = load("certificate key", path, &text);
+    enum err e = secret_file_judge(path);
+    if (e == OK)
+        e = load("certificate key", path, &text);
     if (e != OK)
         return e;
     int rc = gnutls_privkey_init(&c->key);

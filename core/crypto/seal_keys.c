@@ -4,11 +4,8 @@
 #include "base/text.h"
 #include "crypto/digest.h"
 #include "crypto/secret.h"
-#include <errno.h>
-#include <fcntl.h>
-#include <stdio.h>
+#include "crypto/secret_file.h"
 #include <stdlib.h>
-#include <unistd.h>
 
 enum { FILE_MAX = 4096 }; /* of bytes read: keys and some comments */
 
@@ -24,71 +21,14 @@ static bool make_line(struct buf *line)
     return buf_ok(line);
 }
 
-/* A name in a folder is on disk once the folder is. */
-static bool sync_folder(const char *path)
-{
-    const char *slash = strrchr(path, '/');
-    char *folder = slash ? strndup(path, (size_t)(slash - path) + 1) : NULL;
-    int fd = open(folder ? folder : ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-    free(folder);
-    bool ok = fd >= 0 && fsync(fd) == 0;
-    if (fd >= 0)
-        close(fd);
-    return ok;
-}
-
-/* Written whole under another name and linked, so that nobody ever reads
- * half a key and a file that is there is never replaced. */
-static bool write_linked(const char *path, char *temporary, struct slice line)
-{
-    int fd = mkstemp(temporary); /* mode 0600 */
-    if (fd < 0)
-        return false;
-    bool ok = write(fd, line.data, line.len) == (ssize_t)line.len &&
-              fsync(fd) == 0 && (link(temporary, path) == 0 || errno == EEXIST);
-    int why = errno;
-    close(fd);
-    unlink(temporary);
-    errno = why;
-    return ok && sync_folder(path);
-}
-
 static enum err make_file(const char *path)
 {
-    struct buf line = { 0 }, temporary = { 0 };
-    enum err e = OK;
-    buf_addf(&temporary, "%s.XXXXXX", path);
-    if (!buf_str(&temporary))
-        e = ERR_NOMEM;
-    else if (!make_line(&line))
-        e = err_set(ERR_IO, "%s: no randomness for a key", path);
-    else if (!write_linked(path, temporary.data, buf_slice(&line)))
-        e = err_set(ERR_IO, "%s: cannot be made: %s", path, strerror(errno));
+    struct buf line = { 0 };
+    enum err e = make_line(&line)
+                     ? secret_file_make(path, buf_slice(&line))
+                     : err_set(ERR_IO, "%s: no randomness for a key", path);
     buf_wipe(&line);
-    buf_free(&temporary);
     return e;
-}
-
-/* Appends the file's text; ERR_NOT_FOUND where there is none. */
-static enum err read_file(const char *path, struct buf *text)
-{
-    char *to = buf_reserve(text, FILE_MAX);
-    if (!to)
-        return ERR_NOMEM;
-    int fd = open(path, O_RDONLY | O_CLOEXEC);
-    if (fd < 0)
-        return err_set(errno == ENOENT ? ERR_NOT_FOUND : ERR_IO, "%s: %s", path,
-                       strerror(errno));
-    ssize_t n;
-    while ((n = read(fd, to + text->len, FILE_MAX - text->len)) > 0)
-        text->len += (size_t)n;
-    int why = errno;
-    close(fd);
-    if (n < 0)
-        return err_set(ERR_IO, "%s: %s", path, strerror(why));
-    if (text->len == FILE_MAX)
-        return err_set(ERR_CONFIG, "%s: too long for a key file", path);
-    return OK;
 }
 
 static enum err read_env(const char *name, struct buf *text)
@@ -107,13 +47,13 @@ static enum err read_spec(const char *spec, bool make, struct buf *text)
     if (strncmp(spec, "file:", 5))
         return err_set(ERR_CONFIG, "master key: \"file:PATH\" or \"env:NAME\" "
                                    "expected");
-    enum err e = read_file(spec + 5, text);
+    enum err e = secret_file_read(spec + 5, FILE_MAX, text);
     if (e != ERR_NOT_FOUND)
         return e;
     if (!make)
         return ERR_CONFIG;
     e = make_file(spec + 5);
-    return e ? e : read_file(spec + 5, text);
+    return e ? e : secret_file_read(spec + 5, FILE_MAX, text);
 }
 
 /* Takes the next line off rest, without blanks around. */

@@ -12,6 +12,7 @@
 #include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <sys/file.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/un.h>
@@ -284,6 +285,56 @@ void http_server_free(struct http_server *s)
     close_handle(s, (uv_handle_t *)&s->prepare);
 }
 
+static int unix_socket(void)
+{
+    return socket(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+}
+
+/* Whether nobody listens there any more: a process that was killed left it. */
+static bool is_stale(const struct sockaddr_un *sa)
+{
+    struct stat st;
+    if (stat(sa->sun_path, &st) || !S_ISSOCK(st.st_mode))
+        return false;
+    int fd = unix_socket();
+    bool stale = fd >= 0 && connect(fd, (const void *)sa, sizeof *sa) &&
+                 errno == ECONNREFUSED;
+    if (fd >= 0)
+        close(fd);
+    return stale;
+}
+
+/* Held while one looks and binds, so that of two that start at once none
+ * takes the other's new socket for a stale one. */
+static int lock_folder(const char *path)
+{
+    char folder[sizeof((struct sockaddr_un *)0)->sun_path];
+    const char *slash = strrchr(path, '/');
+    int len = slash ? (int)(slash - path) + 1 : 0;
+    snprintf(folder, sizeof folder, "%.*s", len ? len : 1, len ? path : ".");
+    int fd = open(folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    if (fd >= 0)
+        flock(fd, LOCK_EX);
+    return fd;
+}
+
+static int bind_unix(const struct sockaddr_un *sa, int backlog)
+{
+    int lock = lock_folder(sa->sun_path);
+    if (is_stale(sa))
+        unlink(sa->sun_path);
+    int fd = unix_socket();
+    bool ok = fd >= 0 && !bind(fd, (const void *)sa, sizeof *sa) &&
+              !listen(fd, backlog);
+    int why = errno;
+    if (!ok && fd >= 0)
+        close(fd);
+    if (lock >= 0)
+        close(lock);
+    errno = why;
+    return ok ? fd : -1;
+}
+
 static enum err listen_unix(const char *path, int backlog, int *out)
 {
     struct sockaddr_un sa = { .sun_family = AF_UNIX };
@@ -291,20 +342,10 @@ static enum err listen_unix(const char *path, int backlog, int *out)
         return err_set(ERR_IO, "bind() to unix:%s failed (path too long)",
                        path);
     strcpy(sa.sun_path, path);
-    struct stat st;
-    if (!stat(path, &st) && S_ISSOCK(st.st_mode))
-        unlink(path); /* left by a process that was killed */
-    int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
-    if (fd < 0 || bind(fd, (struct sockaddr *)&sa, sizeof sa) ||
-        listen(fd, backlog)) {
-        err_set(ERR_IO, "bind() to unix:%s failed (%d: %s)", path, errno,
-                strerror(errno));
-        if (fd >= 0)
-            close(fd);
-        return ERR_IO;
-    }
-    *out = fd;
-    return OK;
+    *out = bind_unix(&sa, backlog);
+    return *out >= 0 ? OK
+                     : err_set(ERR_IO, "bind() to unix:%s failed (%d: %s)",
+                               path, errno, strerror(errno));
 }
 
 static int bind_to(const struct addrinfo *ai, int backlog, bool share)

@@ -1,5 +1,6 @@
 /* dirlock.c -- a directory that one process holds at a time. */
 #include "store/dirlock.h"
+#include "base/log.h"
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
@@ -26,6 +27,33 @@ static enum err make_dirs(const char *path)
     return OK;
 }
 
+/* What is there may come from a backup or another hand than ours. */
+static void close_to_others(const char *folder, const char *name)
+{
+    enum { OTHERS = S_IWGRP | S_IRWXO };
+    char path[PATH_MAX];
+    struct stat st;
+    snprintf(path, sizeof path, "%s%s", folder, name);
+    if (stat(path, &st) || !(st.st_mode & OTHERS))
+        return;
+    if (!chmod(path, st.st_mode & S_IRWXU))
+        log_write(LOG_NOTICE, "store: \"%s\" (mode %04o) is closed to others",
+                  path, st.st_mode & 07777);
+    else
+        log_write(LOG_WARN,
+                  "store: others may open \"%s\" (mode %04o), and it cannot "
+                  "be closed to them (%d: %s)",
+                  path, st.st_mode & 07777, errno, strerror(errno));
+}
+
+static void close_all_to_others(const char *folder)
+{
+    static const char *const names[] = { "", "/data.mdb", "/lock.mdb",
+                                         "/lock" };
+    for (size_t i = 0; i < sizeof names / sizeof *names; i++)
+        close_to_others(folder, names[i]);
+}
+
 enum err dirlock_take(const char *path, int *fd)
 {
     char file[PATH_MAX];
@@ -43,8 +71,10 @@ enum err dirlock_take(const char *path, int *fd)
     if (*fd < 0)
         return err_set(ERR_STORE, "store directory %s is not writable: %s",
                        path, strerror(errno));
-    if (!flock(*fd, LOCK_EX | LOCK_NB))
+    if (!flock(*fd, LOCK_EX | LOCK_NB)) {
+        close_all_to_others(path);
         return OK;
+    }
     int why = errno;
     close(*fd);
     return why == EWOULDBLOCK

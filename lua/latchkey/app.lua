@@ -25,10 +25,8 @@ end
 -- A file's text without blanks around; relative to the prefix.
 function app.file(path)
   local full = path:sub(1, 1) == "/" and path or server.prefix() .. path
-  local file, why = io.open(full, "rb")
-  if not file then error(why, 2) end
-  local text = file:read "*a"
-  file:close()
+  local text, why = server.secret(full)
+  if not text then error(why, 2) end
   return (text:gsub("^%s+", ""):gsub("%s+$", ""))
 end
 
