@@ -5,6 +5,7 @@
 #include "api/api.h"
 #include "api/latchkey_keyring.h"
 #include "base/clock.h"
+#include "store/faults.h"
 #include "store/store.h"
 #include <stdlib.h>
 
@@ -33,12 +34,21 @@ static void push_version(lua_State *L, const struct store_mark *mark)
 
 /* ---- reading ------------------------------------------------------------- */
 
+/* nil, "store_unavailable", and why: for operators. */
+static int push_fault(lua_State *L)
+{
+    const char *why = err_text();
+    vm_fail(L, "store_unavailable");
+    lua_pushstring(L, why);
+    return 3;
+}
+
 static int push_read(lua_State *L, struct store_read *read)
 {
     if (read->result == ERR_NOT_FOUND)
         return vm_fail(L, "not found");
     if (read->result != OK)
-        return vm_fail(L, "store_unavailable");
+        return push_fault(L);
     if (read->same) {
         lua_pushboolean(L, true);
         return 1;
@@ -47,6 +57,7 @@ static int push_read(lua_State *L, struct store_read *read)
         vm_push(L, buf_slice(&read->value));
     } else if (!keyring_decode(latchkey_keyring_push(L),
                                buf_slice(&read->value))) {
+        faults_note(read->key, ERR_STORE);
         return vm_fail(L, "store_unavailable");
     }
     push_version(L, &read->mark);
@@ -126,7 +137,7 @@ static int get_afar(lua_State *L, struct store_conn *conn, struct slice key,
 
 /* store.get(key, known) -> value (a string, or a key ring), version; `true`
  * where it is still the known version (optional) that it was; nil, "not
- * found" or "store_unavailable".  May wait. */
+ * found" or "store_unavailable", and then why.  May wait. */
 static int f_get(lua_State *L)
 {
     struct store_read read = { .key = vm_check_slice(L, 1) };
@@ -292,7 +303,7 @@ static int push_result(lua_State *L, enum err e)
         lua_pushboolean(L, true);
         return 1;
     }
-    return vm_fail(L, e == ERR_CONFLICT ? "conflict" : "store_unavailable");
+    return e == ERR_CONFLICT ? vm_fail(L, "conflict") : push_fault(L);
 }
 
 static void on_committed(struct store_commit *commit)
@@ -406,8 +417,8 @@ static int f_shared(lua_State *L)
     return 1;
 }
 
-/* store.stat() -> {engine, records, bytes, commits, batches, failures, error}
- */
+/* store.stat() -> {engine, records, bytes, commits, batches, failures, error,
+ * failing} */
 static int f_stat(lua_State *L)
 {
     struct store_stat s;
@@ -429,6 +440,8 @@ static int f_stat(lua_State *L)
     lua_setfield(L, -2, "engine");
     lua_pushstring(L, s.error);
     lua_setfield(L, -2, "error");
+    lua_pushboolean(L, s.failing);
+    lua_setfield(L, -2, "failing");
     return 1;
 }
 

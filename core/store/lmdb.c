@@ -4,12 +4,17 @@
  * endian, then the key -> nothing), so that what has expired is found without
  * a scan.  Commits are synchronous: what is acknowledged survives a kill and
  * a power cut, as far as the disk keeps its promises. */
+#include "base/log.h"
 #include "store/dirlock.h"
 #include "store/engine.h"
 #include "store/lmdb_env.h"
 #include "store/record.h"
 #include <endian.h>
+#include <errno.h>
+#include <limits.h>
+#include <stdio.h>
 #include <stdlib.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 enum { DUE_TIME = 8, DUE_MAX = DUE_TIME + STORE_KEY_MAX };
@@ -326,6 +331,30 @@ static void lmdb_close(void *arg)
     free(db);
 }
 
+/* The lock's file says whether there has been a store: an empty data.mdb,
+ * which LMDB takes for a new one, has then lost its records. */
+static enum err check_empty(int lock, const char *path)
+{
+    char file[PATH_MAX];
+    struct stat st;
+    bool was = !fstat(lock, &st) && st.st_size > 0;
+    snprintf(file, sizeof file, "%s/data.mdb", path);
+    if (was && !stat(file, &st) && !st.st_size)
+        return err_set(ERR_STORE,
+                       "store directory %s: data.mdb is empty, its records are "
+                       "lost: put a copy of it back, or remove it",
+                       path);
+    return OK;
+}
+
+static void note_made(int lock)
+{
+    struct stat st;
+    if (!fstat(lock, &st) && !st.st_size && write(lock, "made\n", 5) != 5)
+        log_write(LOG_WARN, "store: its lock cannot be written: %s",
+                  strerror(errno));
+}
+
 static enum err lmdb_open(void **out, const char *path)
 {
     if (!*path)
@@ -338,7 +367,11 @@ static enum err lmdb_open(void **out, const char *path)
         free(db);
         return e;
     }
-    e = lmdb_env_open(&db->env, path);
+    e = check_empty(db->lock, path);
+    if (!e)
+        e = lmdb_env_open(&db->env, path);
+    if (!e)
+        note_made(db->lock);
     if (e) {
         close(db->lock);
         free(db);

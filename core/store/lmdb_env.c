@@ -4,9 +4,12 @@
 #include "base/log.h"
 #include <errno.h>
 #include <limits.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 enum { READERS = 512, PANIC_TRIES = 100, PANIC_USEC = 1000 };
@@ -30,6 +33,89 @@ static int open_dbs(struct lmdb_env *e, unsigned how, unsigned create)
     return mdb_txn_commit(txn);
 }
 
+static size_t length_of(const struct lmdb_env *e, char file[PATH_MAX])
+{
+    struct stat st;
+    snprintf(file, PATH_MAX, "%s/data.mdb", e->path);
+    return stat(file, &st) ? 0 : (size_t)st.st_size;
+}
+
+static volatile char walked; /* so that it is really read */
+
+static int walk_db(MDB_txn *txn, MDB_dbi dbi)
+{
+    MDB_cursor *at;
+    MDB_val k, v;
+    int rc = mdb_cursor_open(txn, dbi, &at);
+    while (!rc && !(rc = mdb_cursor_get(at, &k, &v, MDB_NEXT)))
+        if (v.mv_size) /* its last page, where it has several */
+            walked = ((const char *)v.mv_data)[v.mv_size - 1];
+    return rc == MDB_NOTFOUND ? 0 : rc;
+}
+
+/* Reads all pages that are in use, with what is free, as another process. */
+static int walk_all(const char *path)
+{
+    MDB_env *env;
+    MDB_txn *txn;
+    MDB_dbi records, due;
+    int rc = mdb_env_create(&env);
+    if (rc || (rc = mdb_env_set_maxdbs(env, 2)) ||
+        (rc = mdb_env_open(env, path, MDB_RDONLY | MDB_NOLOCK, 0600)) ||
+        (rc = mdb_txn_begin(env, NULL, MDB_RDONLY, &txn)))
+        return rc;
+    if ((rc = walk_db(txn, 0)) || (rc = walk_db(txn, 1)))
+        return rc;
+    rc = mdb_dbi_open(txn, "records", 0, &records);
+    if (!rc)
+        rc = walk_db(txn, records);
+    if (!rc && !(rc = mdb_dbi_open(txn, "due", 0, &due)))
+        rc = walk_db(txn, due);
+    return rc == MDB_NOTFOUND ? 0 : rc;
+}
+
+/* A page beyond the file's end would be our end: a child tries. */
+static bool is_whole(const char *path)
+{
+    int status = 1;
+    pid_t pid = fork();
+    if (pid == 0) {
+        signal(SIGBUS, SIG_DFL);
+        signal(SIGSEGV, SIG_DFL);
+        _exit(walk_all(path) != 0);
+    }
+    while (pid > 0 && waitpid(pid, &status, 0) < 0 && errno == EINTR)
+        ;
+    return pid > 0 && WIFEXITED(status) && WEXITSTATUS(status) == 0;
+}
+
+/* LMDB does not write a page at the end that a commit took and gave back, so a
+ * short file may be whole; it is looked through, and made as long as it says.
+ */
+static int check_length(struct lmdb_env *e, bool writable)
+{
+    char file[PATH_MAX];
+    MDB_envinfo info;
+    MDB_stat stat;
+    int rc = mdb_env_info(e->env, &info);
+    if (rc || (rc = mdb_env_stat(e->env, &stat)))
+        return rc;
+    size_t says = (info.me_last_pgno + 1) * stat.ms_psize;
+    e->length = length_of(e, file);
+    if (e->length >= says)
+        return 0;
+    if (!is_whole(e->path)) {
+        log_write(LOG_EMERG,
+                  "store directory %s: data.mdb is cut, it has %zu bytes of "
+                  "%zu: put a copy of it back",
+                  e->path, e->length, says);
+        return MDB_INVALID;
+    }
+    if (writable && !truncate(file, (off_t)says))
+        e->length = says;
+    return 0;
+}
+
 /* MDB_NOTLS: a read transaction belongs to a conn, not to a thread.
  * MDB_NORDAHEAD: keys are mostly hashes, so neighbours are of no use.
  * Not MDB_WRITEMAP (a stray pointer would write to disk), not MDB_NOSYNC and
@@ -47,6 +133,7 @@ static int open_env(struct lmdb_env *e, unsigned how)
         !(rc = mdb_env_set_maxreaders(e->env, READERS)) &&
         !(rc = mdb_env_open(e->env, e->path, MDB_NOTLS | MDB_NORDAHEAD | how,
                             0600)) &&
+        !(rc = check_length(e, !(how & MDB_RDONLY))) &&
         !(rc = mdb_reader_check(e->env, &dead))) /* slots of the killed */
         rc = open_dbs(e, MDB_RDONLY, 0);
     if (rc == MDB_NOTFOUND && !(how & MDB_RDONLY))
@@ -77,7 +164,7 @@ static int open_any(struct lmdb_env *e)
 }
 
 /* Behind the shut gate. */
-static int reopen(struct lmdb_env *e)
+static void close_env(struct lmdb_env *e)
 {
     for (struct lmdb_reader *r = e->readers; r; r = r->next) {
         mdb_txn_abort(r->txn);
@@ -85,6 +172,12 @@ static int reopen(struct lmdb_env *e)
     }
     if (e->env)
         mdb_env_close(e->env);
+    e->env = NULL;
+}
+
+static int reopen(struct lmdb_env *e)
+{
+    close_env(e);
     return open_any(e);
 }
 
@@ -149,6 +242,29 @@ void lmdb_env_close(struct lmdb_env *e)
 
 /* ---- the writer ---------------------------------------------------------- */
 
+/* What lies beyond a file's end must not be touched: nothing is any more. */
+static int look_for_cut(struct lmdb_env *e)
+{
+    char file[PATH_MAX];
+    size_t length = e->cut || !e->env ? e->length : length_of(e, file);
+    if (e->cut)
+        return MDB_INVALID;
+    if (length >= e->length) {
+        e->length = length;
+        return 0;
+    }
+    log_write(LOG_EMERG,
+              "store directory %s: data.mdb was cut from %zu to %zu bytes "
+              "while in use; nothing is read or written any more: stop, put a "
+              "copy of it back, and start",
+              e->path, e->length, length);
+    pthread_rwlock_wrlock(&e->gate);
+    e->cut = true;
+    close_env(e);
+    pthread_rwlock_unlock(&e->gate);
+    return MDB_INVALID;
+}
+
 /* Whether the data file can be written now, without opening it. */
 static int may_write(const struct lmdb_env *e)
 {
@@ -159,7 +275,9 @@ static int may_write(const struct lmdb_env *e)
 
 static int make_ready(struct lmdb_env *e)
 {
-    int rc = 0;
+    int rc = look_for_cut(e);
+    if (rc)
+        return rc;
     if (e->env && !e->writable && (rc = may_write(e)))
         return rc;
     if (!e->env || !e->writable || e->full)
@@ -206,11 +324,23 @@ bool lmdb_env_failed(struct lmdb_env *e, int rc)
 
 /* ---- readers ------------------------------------------------------------- */
 
+/* Before each look, as a page that is gone would end the process. */
+static bool is_cut(const struct lmdb_env *e)
+{
+    mdb_filehandle_t fd;
+    struct stat st;
+    size_t length = e->length; /* first: the file grows meanwhile */
+    return e->cut || (!mdb_env_get_fd(e->env, &fd) && !fstat(fd, &st) &&
+                      (size_t)st.st_size < length);
+}
+
 static int enter(struct lmdb_reader *r)
 {
     pthread_rwlock_rdlock(&r->env->gate);
-    int rc = ENODEV;
-    if (r->env->env)
+    int rc = r->env->cut ? MDB_INVALID : ENODEV;
+    if (r->env->env && is_cut(r->env))
+        rc = MDB_INVALID;
+    else if (r->env->env)
         rc = r->txn ? mdb_txn_renew(r->txn)
                     : mdb_txn_begin(r->env->env, NULL, MDB_RDONLY, &r->txn);
     if (rc)

@@ -26,6 +26,8 @@ struct lmdb_env {
     bool full;  /* the map is: open anew with more, */
     bool dirty; /* a commit broke off: put what the file says onto the disk */
     bool writable;
+    bool cut;              /* the file was, while in use: for good */
+    _Atomic size_t length; /* of the file when last seen; it never shrinks */
     struct lmdb_reader *readers;
 };
 

@@ -1,5 +1,6 @@
 /* redis.c -- records in Redis: the process's side, and reading. */
 #include "store/redis.h"
+#include "base/clock.h"
 #include "base/log.h"
 #include "base/metrics.h"
 #include "base/text.h"
@@ -14,6 +15,11 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+enum {
+    SETTLED_MSEC = 5000, /* without a refusal: it works again */
+    TOLD_MSEC = 5000,    /* between two reasons why it is away */
+};
+
 struct redis {
     struct redis_conn_settings settings;
     char digest[2 * DIGEST_SHA1 + 1];
@@ -22,7 +28,11 @@ struct redis {
     pthread_mutex_t lock; /* of what follows */
     unsigned away;        /* threads that cannot reach it */
     bool failing;         /* as log and metric know */
-    char error[256];
+    bool refusing;        /* it answers, and refuses what is asked */
+    uint64_t refused_at;  /* clock_ticks */
+    atomic_bool may_heal; /* refusing, for who does not lock */
+    char error[256], told[256];
+    uint64_t told_at; /* clock_ticks */
 };
 
 /* ---- what happens to connections ------------------------------------------
@@ -35,6 +45,27 @@ static void note_error(void *user)
     pthread_mutex_lock(&r->lock);
     snprintf(r->error, sizeof r->error, "%s", err_text());
     pthread_mutex_unlock(&r->lock);
+}
+
+/* Why it is away may become another reason, such as a password that it wants
+ * now: told as well, though seldom. */
+static void on_failure(void *user)
+{
+    struct redis *r = user;
+    char why[sizeof r->error];
+    note_error(r);
+    pthread_mutex_lock(&r->lock);
+    uint64_t now = clock_ticks();
+    bool tell = r->failing && strcmp(r->told, r->error) &&
+                now - r->told_at >= TOLD_MSEC;
+    if (tell) {
+        memcpy(r->told, r->error, sizeof r->told);
+        r->told_at = now;
+    }
+    memcpy(why, r->error, sizeof why);
+    pthread_mutex_unlock(&r->lock);
+    if (tell)
+        log_write(LOG_ERR, "store: %s; trying again", why);
 }
 
 static bool is_away(enum err state)
@@ -53,13 +84,48 @@ static void on_state(void *user, enum err before, enum err now)
     bool failing = r->away, changed = r->failing != failing;
     r->failing = failing;
     memcpy(why, r->error, sizeof why);
+    if (changed && failing)
+        memcpy(r->told, r->error, sizeof r->told);
     if (changed) /* under the lock: in this order */
-        metric_set(r->gauge, NULL, failing);
+        metric_set(r->gauge, NULL, failing || r->refusing);
     pthread_mutex_unlock(&r->lock);
     if (changed && failing)
         log_write(LOG_ERR, "store: %s; trying again", why);
     else if (changed)
         log_write(LOG_NOTICE, "store: redis answers again");
+}
+
+/* It answers with an error, such as OOM or NOREPLICAS: a row is one line. */
+static void note_refusal(struct redis *r)
+{
+    pthread_mutex_lock(&r->lock);
+    bool tell = !r->refusing && !r->away;
+    if (tell) {
+        r->refusing = true;
+        metric_set(r->gauge, NULL, 1);
+        atomic_store(&r->may_heal, true);
+    }
+    r->refused_at = clock_ticks();
+    pthread_mutex_unlock(&r->lock);
+    if (tell)
+        log_write(LOG_ERR, "store: it does not take what is asked: %s",
+                  err_text());
+}
+
+static void note_write(struct redis *r)
+{
+    if (!atomic_load_explicit(&r->may_heal, memory_order_relaxed))
+        return;
+    pthread_mutex_lock(&r->lock);
+    bool well = r->refusing && clock_ticks() - r->refused_at >= SETTLED_MSEC;
+    if (well) {
+        r->refusing = false;
+        atomic_store(&r->may_heal, false);
+        metric_set(r->gauge, NULL, r->failing);
+    }
+    pthread_mutex_unlock(&r->lock);
+    if (well)
+        log_write(LOG_NOTICE, "store: writing works again");
 }
 
 static void on_records(void *user, uint64_t n)
@@ -94,8 +160,10 @@ static void on_answer(struct redis_trip *trip, struct redisReply *reply)
         read->on_record(read, OK, SLICE_OF(reply->str, reply->len));
     else if (reply && reply->type == REDIS_REPLY_NIL)
         read->on_record(read, ERR_NOT_FOUND, SLICE_NONE);
-    else
+    else {
+        note_refusal(redis_conn_user(trip->conn));
         read->on_record(read, ERR_STORE, SLICE_NONE);
+    }
 }
 
 enum err redis_get(struct redis_conn *conn, struct store_read *read)
@@ -115,12 +183,14 @@ static void on_settled(struct store_commit *c, enum err e)
 {
     struct redis *r = redis_conn_user(c->trip.conn);
     uint64_t usec = (uv_hrtime() - c->began) / 1000;
-    if (e == OK)
+    if (e == OK) {
         atomic_fetch_add(&r->commits, 1);
-    else if (e == ERR_CONFLICT)
+        note_write(r);
+    } else if (e == ERR_CONFLICT)
         atomic_fetch_add(&r->conflicts, 1);
     else {
         note_error(r);
+        note_refusal(r);
         metric_add(r->errors, NULL, 1);
     }
     atomic_fetch_add(&r->usec, usec);
@@ -186,7 +256,7 @@ enum err redis_open(struct redis **out, const char *url)
     r->gauge = measure_failing();
     r->settings = (struct redis_conn_settings){ .script = redis_commit_script,
                                                 .digest = r->digest,
-                                                .on_failure = note_error,
+                                                .on_failure = on_failure,
                                                 .on_state = on_state,
                                                 .on_records = on_records,
                                                 .user = r };
@@ -230,5 +300,6 @@ void redis_stat(struct redis *r, struct store_stat *out)
                                 .usec = r->usec };
     pthread_mutex_lock(&r->lock);
     memcpy(out->error, r->error, sizeof out->error);
+    out->failing = r->failing || r->refusing;
     pthread_mutex_unlock(&r->lock);
 }

@@ -131,7 +131,9 @@ static void receive(struct redis_link *link)
     size_t n;
     enum err e;
     while (!(e = redis_io_read(&link->io, bytes, sizeof bytes, &n))) {
-        if (redisReaderFeed(link->reader, bytes, n) != REDIS_OK)
+        if (!redis_frame_take(&link->frame, SLICE_OF(bytes, n)))
+            e = err_set(ERR_STORE, "an answer of it is beyond all bounds");
+        else if (redisReaderFeed(link->reader, bytes, n) != REDIS_OK)
             e = err_set(ERR_NOMEM, "no memory");
         if (e || !dispatch(link))
             break;
@@ -203,6 +205,7 @@ static void open_socket(struct redis_link *link, const struct sockaddr *address)
 {
     link->state = REDIS_LINK_OPENING;
     link->reader = redisReaderCreate();
+    link->frame = (struct redis_frame){ 0 };
     enum err e = redis_io_connect(&link->io, address, link->settings->tls,
                                   link->address.host);
     if (e == PENDING && link->reader &&

@@ -11,6 +11,7 @@
  * commands wait for their answer. */
 #pragma once
 #include "base/buf.h"
+#include "store/redis_frame.h"
 #include "store/redis_io.h"
 #include "store/redis_queue.h"
 #include "store/redis_url.h"
@@ -62,6 +63,7 @@ struct redis_link {
     struct redis_address address;
     struct redis_io io;
     void *reader;                  /* hiredis's */
+    struct redis_frame frame;      /* what it is given, counted */
     struct redis_queue sent, held; /* held: until it is ready */
     struct buf out, holding;       /* their bytes */
     size_t out_sent;

@@ -4,6 +4,7 @@
 #include "crypto/seal.h"
 #include "crypto/secret.h"
 #include "store/changes.h"
+#include "store/faults.h"
 #include "store/keys_record.h"
 #include "store/record.h"
 #include "store/redis.h"
@@ -244,8 +245,8 @@ static void reseal(struct store_conn *conn, const struct store_read *read,
         on_resealed(&r->commit);
 }
 
-static enum err open_value(struct store_conn *conn, struct store_read *read,
-                           struct slice record)
+static enum err open_it(struct store_conn *conn, struct store_read *read,
+                        struct slice record)
 {
     struct record_head head;
     if (!record_read_head(record, &head))
@@ -262,6 +263,16 @@ static enum err open_value(struct store_conn *conn, struct store_read *read,
     enum err e = record_open(conn->sealer, read->key, record, &read->value);
     if (!e && !seal_is_newest(conn->store->keys, record_sealed(record)))
         reseal(conn, read, head);
+    return e;
+}
+
+/* What is there and cannot be read never passes for what is not there. */
+static enum err open_value(struct store_conn *conn, struct store_read *read,
+                           struct slice record)
+{
+    enum err e = open_it(conn, read, record);
+    if (e == ERR_STORE || e == ERR_CONFIG)
+        faults_note(read->key, e);
     return e;
 }
 

@@ -106,6 +106,7 @@ struct store_stat {
     uint64_t swept;    /* expired records removed */
     uint64_t usec;     /* spent in transactions, microseconds */
     char error[256];   /* why the last one failed; "" where none did */
+    bool failing;      /* writing does not work, or Redis is away */
 };
 
 /* Opens "lmdb:DIR" (DIR is made where it is absent, mode 0700), "memory:" or

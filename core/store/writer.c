@@ -70,6 +70,7 @@ static void note_failure(struct writer *w)
 {
     pthread_mutex_lock(&w->lock);
     w->stat.failures++;
+    w->stat.failing = true;
     snprintf(w->stat.error, sizeof w->stat.error, "%s", err_text());
     pthread_mutex_unlock(&w->lock);
     if (!w->unwell)
@@ -87,6 +88,9 @@ static void note_success(struct writer *w)
         return;
     log_write(LOG_NOTICE, "store: writing works again");
     w->unwell = false;
+    pthread_mutex_lock(&w->lock);
+    w->stat.failing = false;
+    pthread_mutex_unlock(&w->lock);
     metric_set(w->failing, NULL, 0);
 }
 

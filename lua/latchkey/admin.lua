@@ -74,11 +74,32 @@ local function healthz()
   text(200, "ok\n")
 end
 
--- Ready to take logins: the store answers.
+local PROBE = "ready"
+local written = 0 -- when the last probe was
+
+-- A login can be stored where a record can be read and written: one that all
+-- nodes share, so that another set of master keys shows.
+local function probe()
+  local ok, why, cause = store.get(PROBE)
+  if not ok and why ~= "not found" then return nil, cause end
+  local now = ngx.time()
+  if written == now then return true end
+  ok, why, cause = store.commit {
+    { key = PROBE, value = "1", expires = now + 600 },
+  }
+  if not ok and why ~= "conflict" then return nil, cause end
+  written = now
+  return true
+end
+
+-- Ready to take logins: the store answers, and takes what it is given.
 local function readyz()
-  local ok, why = store.get "ready"
-  if ok or why == "not found" then return text(200, "ok\n") end
-  text(503, "store_unavailable\n")
+  local ok, why = probe()
+  local stat = store.stat()
+  if ok and not stat.failing then return text(200, "ok\n") end
+  if stat.failing then why = stat.error end
+  why = (why or ""):gsub("%c", " "):sub(1, 200)
+  text(503, "store_unavailable" .. (why ~= "" and ": " .. why or "") .. "\n")
 end
 
 local function expose()

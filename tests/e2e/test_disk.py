@@ -82,6 +82,8 @@ def test_a_full_disk_refuses_logins_and_serves_sessions(phone, on_small_disk):
         assert refused.status in (200, 503), "what is freed may be used"
     all_good(kept)
     assert shop.metric("store_failing") == 1
+    ready = shop.admin("/readyz", token=None)
+    assert ready.status == 503 and "No space left" in ready.text
     assert shop.metric("store_errors_total") >= 1
     assert shop.admin("/admin/status").json["store"]["error"]
     assert shop.log.count("store: writing failed") == 1, "not for each request"
@@ -93,6 +95,7 @@ def test_a_full_disk_refuses_logins_and_serves_sessions(phone, on_small_disk):
         return shop.metric("store_failing") == 0
     until(well_again, "the alarm's end")
     assert "store: writing works again" in shop.log
+    assert shop.admin("/readyz", token=None).status == 200
     shop.kill()
     for one in kept:
         one.client.close()
@@ -112,6 +115,8 @@ def test_a_read_only_store_serves_sessions(phone, on_small_disk):
     assert phone(shop, app="shop").login().refusal == UNAVAILABLE
     assert shop.log.count("cannot be written: Read-only file system") == 1
     until(lambda: shop.metric("store_failing") == 1, "the alarm")
+    ready = shop.admin("/readyz", token=None)
+    assert ready.status == 503 and "Read-only" in ready.text
     remount(shop, "rw")
     other = phone(shop, app="shop").logged_in()
     assert user.post("phone", sealed).status == 200
