@@ -274,11 +274,22 @@ static bool is_sealed(const struct platform_api *api)
     return false;
 }
 
+/* Is the call told whose it must be? */
+static bool is_bound(const struct platform_api *api)
+{
+    const struct platform_param *param = api->params;
+    for (; param && param->name; param++)
+        if (param->value == PLATFORM_OPENID)
+            return true;
+    return false;
+}
+
 static void set_apis(lua_State *L, const struct platform *p)
 {
     lua_newtable(L);
     for (const struct platform_api *api = p->apis; api->name; api++) {
         lua_createtable(L, 0, 4);
+        set_flag(L, "bound", is_bound(api));
         set_text(L, "host", platform_host_name(api->host));
         set_text(L, "token", api->token);
         set_flag(L, "sealed", is_sealed(api));
@@ -288,7 +299,8 @@ static void set_apis(lua_State *L, const struct platform *p)
 }
 
 /* exchange.defaults(platform) -> {name, base, hosts, apis = {name = {host,
- * token, sealed}}, code_life, server_check}, or nil where there is none. */
+ * token, sealed, bound}}, code_life, server_check}, or nil where there is none.
+ */
 static int f_defaults(lua_State *L)
 {
     const struct platform *p = latchkey_driver_find(L, vm_check_slice(L, 1));

@@ -160,7 +160,8 @@ static void push_object(lua_State *L, const json_t *object)
 {
     struct opendata_phone phone;
     json_push(L, object);
-    if (opendata_phone(object, &phone) == OK) {
+    if (json_is_number(json_object_get(object, "countryCode")) &&
+        opendata_phone(object, &phone) == OK) {
         lua_pushstring(L, phone.country);
         lua_setfield(L, -2, "countryCode");
     }

@@ -255,26 +255,66 @@ json_t *opendata_parse(struct slice text)
     return parse(&text);
 }
 
-/* "86" or 86, as digits. */
-static bool country_text(const json_t *code, char *out, size_t size)
+/* "86" or 86 (or 86.0), as text; nothing of any other kind, or too long. */
+static bool read_text(const json_t *value, char *out, size_t size)
 {
+    double real = json_real_value(value);
     int n = -1;
-    if (json_is_string(code))
-        n = snprintf(out, size, "%s", json_string_value(code));
-    else if (json_is_integer(code))
+    if (json_is_string(value))
+        n = snprintf(out, size, "%s", json_string_value(value));
+    else if (json_is_integer(value))
         n = snprintf(out, size, "%" JSON_INTEGER_FORMAT,
-                     json_integer_value(code));
-    return n > 0 && (size_t)n < size;
+                     json_integer_value(value));
+    else if (json_is_real(value) && real >= 0 && real < 1e15)
+        n = snprintf(out, size, "%.0f", real);
+    if (n > 0 && (size_t)n < size)
+        return true;
+    *out = '\0';
+    return false;
+}
+
+/* What stands before the pure number in the other; both say so without a
+ * prefix in mainland China, +86. */
+static void guess_country(struct opendata_phone *phone)
+{
+    const char *number = phone->number + (*phone->number == '+');
+    size_t all = strlen(number), pure = strlen(phone->pure);
+    if (all == pure && !strcmp(number, phone->pure))
+        snprintf(phone->country, sizeof phone->country, "86");
+    else if (all > pure && all - pure < sizeof phone->country &&
+             !strcmp(number + all - pure, phone->pure))
+        snprintf(phone->country, sizeof phone->country, "%.*s",
+                 (int)(all - pure), number);
+}
+
+/* The number without its country's code, where that is known. */
+static void guess_pure(struct opendata_phone *phone, bool told)
+{
+    const char *number = phone->number + (*phone->number == '+');
+    const char *country = told ? phone->country : "86";
+    bool prefixed =
+        *phone->number == '+' && !strncmp(number, country, strlen(country));
+    snprintf(phone->pure, sizeof phone->pure, "%s",
+             prefixed ? number + strlen(country) : number);
 }
 
 enum err opendata_phone(const json_t *object, struct opendata_phone *out)
 {
-    out->number = json_string_value(json_object_get(object, "phoneNumber"));
-    out->pure = json_string_value(json_object_get(object, "purePhoneNumber"));
-    bool whole = out->number && *out->number && out->pure && *out->pure &&
-                 country_text(json_object_get(object, "countryCode"),
-                              out->country, sizeof out->country);
-    return whole ? OK : ERR_INVALID;
+    bool number = read_text(json_object_get(object, "phoneNumber"), out->number,
+                            sizeof out->number);
+    bool pure = read_text(json_object_get(object, "purePhoneNumber"), out->pure,
+                          sizeof out->pure);
+    bool told = read_text(json_object_get(object, "countryCode"), out->country,
+                          sizeof out->country);
+    if (!number && !pure)
+        return ERR_INVALID;
+    if (!number)
+        memcpy(out->number, out->pure, sizeof out->number);
+    if (!pure)
+        guess_pure(out, told);
+    if (!told)
+        guess_country(out);
+    return OK;
 }
 
 bool opendata_repair(struct slice text, struct buf *out)

@@ -13,7 +13,7 @@
 #include "login/keyring.h"
 #include <jansson.h>
 
-enum { OPENDATA_MAX = 8192 }; /* decoded bytes */
+enum { OPENDATA_MAX = 8192, OPENDATA_NUMBER = 64 }; /* bytes: decoded; text */
 
 enum opendata_cause {
     OPENDATA_OPEN,
@@ -49,8 +49,8 @@ struct opendata {
 };
 
 struct opendata_phone {
-    const char *number, *pure; /* the object's own */
-    char country[16];
+    char number[OPENDATA_NUMBER], pure[OPENDATA_NUMBER];
+    char country[16]; /* empty where nothing tells it */
 };
 
 /* Opens data (base64) with iv (as the keys).  OK: out->object, watermark still
@@ -67,8 +67,9 @@ const char *opendata_cause_name(enum opendata_cause cause);
  * anything else.  The caller owns it. */
 json_t *opendata_parse(struct slice text);
 
-/* The three fields of a phone payload, countryCode from text or number.
- * ERR_INVALID where one is missing or of another kind. */
+/* The three fields of a phone payload, each from text or number.  One of the
+ * two numbers is enough: what is missing follows from them, as far as it can.
+ * ERR_INVALID where there is no number. */
 enum err opendata_phone(const json_t *object, struct opendata_phone *out);
 
 /* Some form decoders make blanks of base64's '+'.  True: there were blanks,

@@ -155,6 +155,7 @@ local function do_login(policy, request, args)
   local outcome = login.exchange(policy,
     { code = args.code, anonymous_code = args.anonymous_code }, request)
   if outcome.reason then return nil, outcome.reason, outcome.msg end
+  request.logged_in = true
   local number, reason, msg = phone_of_login(policy, request,
     { encryptedData = args.encryptedData, iv = args.iv,
       phone_code = args.phone_code,
@@ -282,17 +283,17 @@ local function answer(policy, request, data, reason, msg)
   end
   if policy and policy.on_error and not data then
     local ok, failed = hook.told(policy, request, reason, msg)
-    if not ok then reason, msg = failed, nil end
+    if not ok then reason, msg, request.action = failed, nil, nil end
   end
   local reshape = policy and policy.reply
   if not reshape then
     if data then return reply.ok(data) end
-    return reply.refuse(reason, msg, request.retry_after)
+    return reply.refuse(reason, msg, request.retry_after, request.action)
   end
   local status = data and 200 or reply.status(reason)
   if type(data) == "string" then data = cjson.decode(data) end
   local ok, body = hook.after(policy, "reply", request,
-    reply.answer(reason, msg, data))
+    reply.answer(reason, msg, data, request.action))
   if not ok or body == nil then
     return reply.refuse("policy_error")
   end

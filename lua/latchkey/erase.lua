@@ -39,9 +39,11 @@ local function belongings(key, user)
   for _, s in ipairs(user.sessions) do keys[#keys + 1] = s.key end
   for _, code in ipairs(user.codes or {}) do keys[#keys + 1] = code.key end
   if store.shared() then return keys end -- a long walk; they end in minutes
-  local once, why = store.keys("once/" .. key .. "/", nil, 1000)
-  if not once then return nil, why end
-  for _, k in ipairs(once) do keys[#keys + 1] = k end
+  for _, kind in ipairs { "once/", "tap/" } do
+    local found, why = store.keys(kind .. key .. "/", nil, 1000)
+    if not found then return nil, why end
+    for _, k in ipairs(found) do keys[#keys + 1] = k end
+  end
   return keys
 end
 

@@ -2,9 +2,11 @@
 --
 -- Callers hear one refusal for every cause; the cause goes to log and metric.
 
+local cjson = require "cjson.safe"
 local crypto = require "latchkey.crypto"
 local events = require "latchkey.events"
 local failures = require "latchkey.failures"
+local flight = require "latchkey.flight"
 local hook = require "latchkey.hook"
 local identity = require "latchkey.identity"
 local keyring = require "latchkey.keyring"
@@ -18,6 +20,7 @@ local req = require "latchkey.request"
 local rescue = require "latchkey.rescue"
 local server = require "latchkey.server"
 local session = require "latchkey.session"
+local tap = require "latchkey.tap"
 local waiting = require "latchkey.waiting"
 
 local ngx = ngx
@@ -66,8 +69,9 @@ function phone.malformed(policy, args)
   return cause == "malformed" and fault or nil
 end
 
--- -> as ring:open; nil, "signature_mismatch"; nil, nil, reason.
-local function try_ring(policy, record, args, want)
+-- -> as ring:open; nil, "signature_mismatch" or "replayed" (before: what came
+-- of the same data); nil, nil, reason.
+local function try_ring(policy, record, args, want, before)
   local ring, why = identity.ring(record.ring)
   if not ring then return nil, nil, why end
   local found, rank, more = ring:open(rules_of(policy, want),
@@ -76,64 +80,73 @@ local function try_ring(policy, record, args, want)
       and not ring:signed(args.rawData, args.signature) then
     return nil, "signature_mismatch"
   end
+  if found and before == "replayed" then return nil, before end
   return found, rank, more
 end
-
-local no_key = { no_key = true, key_stale = true }
 
 local spent = { code_invalid = true, code_used = true }
 
 -- The login code that came along may bring the key.  One that is refused says
 -- no more about the data than that no key opens it: cause stays.
-local function try_code(policy, record, args, request, want, cause)
+local function try_code(policy, record, args, request, cause, try)
   local outcome = login.exchange(policy,
     { code = args.code, key_only = true }, request)
   if spent[outcome.reason] then return nil, cause end
   if outcome.reason then return nil, nil, outcome.reason end
   if outcome.openid ~= record.openid then return nil, "wrong_user" end
-  return try_ring(policy, record, args, want)
+  return try()
 end
 
 -- By the stored keys; by that of a login under way; by spending args.code.
--- Whatever the cause of a refusal: all wait alike, or time would tell.
-local function try_all(policy, record, args, request, want)
-  local found, cause, more = try_ring(policy, record, args, want)
+-- Whatever the cause of a refusal: all wait alike, and spend the code alike, or
+-- time, the platform and the code's next use would tell.
+local function try_all(policy, record, args, request, want, before)
+  local function try() return try_ring(policy, record, args, want, before) end
+  local found, cause, more = try()
   if found or not cause or cause == "malformed" or want.quiet then
     return found, cause, more
   end
   if policy.phone.wait > 0 then
-    found, cause, more = waiting.try(policy, record,
-      args.device or record.device,
-      function() return try_ring(policy, record, args, want) end)
+    found, cause, more =
+      waiting.try(policy, record, args.device or record.device, try)
   end
-  if no_key[cause] and args.code then
-    return try_code(policy, record, args, request, want, cause)
+  if cause and not found and args.code then
+    return try_code(policy, record, args, request, cause, try)
   end
   return found, cause, more
 end
 
-local function open(policy, record, args, request, want)
-  local found, cause, more = try_all(policy, record, args, request, want)
-  local answer
-  if found and want.phone and policy.phone.once and not want.quiet then
-    local replayed, why
-    answer, replayed, why = once.answered(policy, record, args)
-    if why then return nil, why end
-    if replayed then return refuse(policy, record, replayed) end
+-- What phone.once knows of this data, asked whether it opens or not: the answer
+-- that it had; "replayed"; nil, reason.
+local function before_of(policy, record, args, want)
+  if not want.phone or not policy.phone.once then return false end
+  local answer, replayed, why = once.answered(policy, record, args)
+  if why then return nil, why end
+  return answer or replayed or false
+end
+
+local function note_opened(policy, record, want, rank)
+  opened:add(1, policy.name, "ok", "", tostring(rank))
+  if want.quiet then failures.rescued(policy, record, rank) end
+  if events.watched() then
+    events.tell(want.phone and "phone" or "decrypt",
+      { app = policy.name, user_id = record.user })
   end
+end
+
+local function open(policy, record, args, request, want)
+  local before, failed = before_of(policy, record, args, want)
+  if failed then return nil, failed end
+  local found, cause, more =
+    try_all(policy, record, args, request, want, before)
   if found then
-    opened:add(1, policy.name, "ok", "", tostring(cause))
-    if want.quiet then failures.rescued(policy, record, cause) end
-    if events.watched() then
-      events.tell(want.phone and "phone" or "decrypt",
-        { app = policy.name, user_id = record.user })
-    end
-    return found, more, answer
+    note_opened(policy, record, want, cause)
+    return found, more, not want.quiet and before or nil
   end
   if not cause then return nil, more end
   if cause == "malformed" then return nil, "data_malformed", more end
   if want.quiet then return nil, cause end
-  if no_key[cause] and want.phone then rescue.keep(policy, record, args) end
+  if want.phone then rescue.keep(policy, record, args) end
   return refuse(policy, record, cause)
 end
 
@@ -190,13 +203,44 @@ local function remember(policy, record, key, number, request, sent)
   return state.ctx.reply
 end
 
+-- As remember; the same data meanwhile waits for it and hears the same.
+local function remember_once(policy, record, key, number, request, sent)
+  if not policy.on_phone then
+    return remember(policy, record, key, number, request, sent)
+  end
+  hook.look(policy, request)
+  local leads, more, why, msg = false, nil, nil, nil
+  local text, failed = flight.once(
+    "tap\0" .. key .. crypto.hex(server.mac("tap", sent)), function()
+      leads = true
+      local now = session.good(policy, key, ngx.time()) or record
+      more, why, msg = remember(policy, now, key, number, request, sent)
+      return cjson.encode { more = more, reason = why, msg = msg }
+    end)
+  if not text then error(failed, 0) end
+  if leads then return more, why, msg end
+  local outcome = cjson.decode(text)
+  return outcome.more, outcome.reason, outcome.msg
+end
+
+-- The number in the data.  One whose hook failed was kept.  -> as phone.open
+local function open_or_kept(policy, record, args, request, want)
+  local kept = policy.on_phone and tap.kept(record, args.encryptedData)
+  if kept then return kept.number, kept.json end
+  return phone.open(policy, record, args, request, want)
+end
+
 local function number_of(policy, record, key, args, request, want)
-  local number, json, again = phone.open(policy, record, args, request, want)
+  local number, json, again =
+    open_or_kept(policy, record, args, request, want)
   if not number then return nil, json, again end
   if again then return again end
   local more, why, denied =
-    remember(policy, record, key, number, request, args.encryptedData)
-  if not more then return nil, why, denied end
+    remember_once(policy, record, key, number, request, args.encryptedData)
+  if not more then
+    tap.keep(policy, record, args.encryptedData, number, json)
+    return nil, why, denied
+  end
   local answer = hook.add(json, more)
   if not policy.phone.once then return answer end
   local first, replayed, failed = once.keep(policy, record, args, answer)
@@ -220,16 +264,25 @@ local function number_by_code(policy, record, key, args, request)
     end)
 end
 
+-- Whether a phone code that came beside data which no key of the user opens may
+-- be spent for them: they have just logged in, or the platform is told whose it
+-- must be.  Else another account may have tapped, on the same phone.
+local function is_tied(policy, record, request)
+  local api = platform[policy.platform].apis.phone_number
+  return request.logged_in or api.bound and record.openid ~= nil
+end
+
 -- The phone number in args.encryptedData, or where that does not open, behind
 -- args.phone_code: {phoneNumber, purePhoneNumber, countryCode} as JSON; nil,
--- reason, msg.  key: the session record's.  Waits.
+-- reason, msg.  key: the session record's; request.logged_in: it was made just
+-- now.  Waits.
 function phone.number(policy, record, key, args, request)
   local json, reason, msg
   if args.encryptedData then
     json, reason, msg = number_of(policy, record, key, args, request, wanted)
   end
-  if args.phone_code and not json
-      and (not reason or reason == "open_data_rejected") then
+  if args.phone_code and not json and (not reason
+      or reason == "open_data_rejected" and is_tied(policy, record, request)) then
     return number_by_code(policy, record, key, args, request)
   end
   return json, reason, msg

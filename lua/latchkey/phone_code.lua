@@ -1,8 +1,9 @@
 -- phone_code.lua -- a phone number by the code that the phone button gives.
 -- The platform bills for it, so a code is sent once, however often it comes.
 --
---   phone_code/MAC   {at, json} or {at, reason, msg}: the outcome, as JSON; MAC
---                    is of app, user and code
+--   phone_code/MAC   {at, json} or {at, reason, msg, action}: the outcome, as
+--                    JSON; or {at, number, json}: paid for, but no hook
+--                    has agreed yet.  MAC is of app, user and code
 
 local cjson = require "cjson.safe"
 local access_token = require "latchkey.access_token"
@@ -35,7 +36,8 @@ local function deadline_of(policy, request)
   return request.deadline or ngx.now() + 2 * policy.timeout
 end
 
--- -> number, JSON; nil, reason.  Waits.
+-- -> number, JSON; nil, reason, what the client should do instead of the
+-- reason's own.  Waits.
 local function ask(policy, record, code, request)
   local answer, reason, facts
   if platform[policy.platform].apis.phone_number.sealed
@@ -54,22 +56,20 @@ local function ask(policy, record, code, request)
     " reason=", reason, " user=", record.user, " errcode=", facts.errcode,
     " platform says: ", facts.errmsg or "nothing")
   request.facts = { errcode = facts.errcode, errmsg = facts.errmsg }
-  return nil, reason
+  return nil, reason, reason == "phone_code_invalid"
+    and facts.errcode == platform[policy.platform].not_theirs and "login" or nil
 end
 
 -- What the same code hears again.
-local lasting = { phone_code_invalid = true, denied = true, policy_error = true }
+local lasting = { phone_code_invalid = true }
 
--- A number that is paid for, but could not be stored, is not asked for again:
--- the next post of its code goes on from there.
-local function settle(policy, outcome, finish)
-  if outcome.number then
-    local json, reason, msg = finish(outcome.number, outcome.json)
-    if json then return { at = outcome.at, json = json } end
-    if not lasting[reason] then return outcome, reason end
-    return { at = outcome.at, reason = reason, msg = msg }
-  end
-  return outcome
+-- A number that is paid for, but could not be stored, or that a hook refused,
+-- is not asked for again: the next post of its code goes on from there.
+local function settle(outcome, finish)
+  if not outcome.number then return outcome, outcome.reason, outcome.msg end
+  local json, reason, msg = finish(outcome.number, outcome.json)
+  if json then return { at = outcome.at, json = json } end
+  return outcome, reason, msg
 end
 
 -- fence: of the lease under which it was asked for, if any.
@@ -84,20 +84,27 @@ local function keep(policy, key, outcome, fence)
   }, fence }
 end
 
+-- What the platform says of the code.
+local function first_outcome(policy, record, key, code, request, fence)
+  local number, json, action = ask(policy, record, code, request)
+  local outcome = number and { number = number, json = json }
+    or { reason = json, msg = platform.words(json), action = action }
+  outcome.at = ngx.time()
+  if number and policy.on_phone and not fence then -- who waits at other nodes
+    keep(policy, key, outcome)                     -- is told no half of it
+  end
+  return outcome
+end
+
 -- known: the outcome so far, whose number is not stored yet; or nil.
 -- -> {reason, msg} or {json}, as JSON.
 local function run(policy, record, key, code, request, finish, known, fence)
-  local outcome, failed = known, nil
-  if not outcome then
-    local number, json = ask(policy, record, code, request)
-    outcome = number and { number = number, json = json }
-      or { reason = json, msg = platform.words(json) }
-    outcome.at = ngx.time()
-  end
-  outcome, failed = settle(policy, outcome, finish)
+  local outcome, reason, msg = known
+    or first_outcome(policy, record, key, code, request, fence), nil, nil
+  outcome, reason, msg = settle(outcome, finish)
   keep(policy, key, outcome, fence)
-  return cjson.encode { reason = failed or outcome.reason,
-                        msg = outcome.msg, json = outcome.json }
+  return cjson.encode { reason = reason, msg = msg, action = outcome.action,
+                        json = outcome.json }
 end
 
 -- What a node was told by another one: a number that is not stored is for the
@@ -155,6 +162,7 @@ function phone_code.number(policy, record, code, request, finish)
       policy.name, " reason=policy_error: ", why)
     return nil, "policy_error"
   end
+  request.action = outcome.action
   if outcome.reason then return nil, outcome.reason, outcome.msg end
   return outcome.json
 end

@@ -1,8 +1,9 @@
 -- platform.lua -- what latchkey knows of each platform, as tables that a
 -- policy can read: name, base, hosts, code_life (seconds), server_check, and
 --
---   apis        for each call its host, and the call that brings the access
---               token it takes
+--   apis        for each call its host, the call that brings the access token
+--               it takes, and whether it is bound to an openid
+--   not_theirs  the error code that calls a phone code another user's
 --   rotates     what replaces the session key, in words
 --   anonymous   logins of a device, without a user, exist
 --   watermark   a phone's data must carry one
@@ -33,6 +34,7 @@ local platform = {}
 
 local built_in = {
   wechat = {
+    not_theirs = 40003, -- of a phone code: it is another user's
     rotates = "wx.login, after a least time that WeChat does not publish",
   },
   douyin = { rotates = "every tt.login", anonymous = true },
@@ -42,6 +44,7 @@ local drivers = { "kuaishou", "qq" } -- those that come along; for messages
 local function learn(name, more)
   local about = exchange.defaults(name)
   about.rotates, about.anonymous = more.rotates, more.anonymous
+  about.not_theirs = more.not_theirs
   about.watermark, about.hex = more.watermark ~= false, more.hex
   platform[name] = about
 end

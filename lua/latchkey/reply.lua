@@ -76,24 +76,24 @@ function reply.head(reason, seconds)
 end
 
 -- The refusal for a reason; msg (optional) says more.  The same words always
--- give the same bytes, but for the request's id.
-function reply.refuse(reason, msg, seconds)
+-- give the same bytes, but for the request's id.  action: instead of the row's.
+function reply.refuse(reason, msg, seconds, action)
   local row
   row, reason = row_of(reason)
   reply.head(reason, seconds)
   answer(row[1], format('{"code":%d,"reason":"%s","msg":%s,"action":"%s"',
-    row[1], reason, encode(msg or row[3]), row[2]))
+    row[1], reason, encode(msg or row[3]), action or row[2]))
 end
 
 -- The same as a table, for a policy's `reply` to reshape.
-function reply.answer(reason, msg, data)
+function reply.answer(reason, msg, data, action)
   if not reason then
     return { code = 0, msg = "ok", data = data, request_id = req.id() }
   end
   local row
   row, reason = row_of(reason)
   return { code = row[1], reason = reason, msg = msg or row[3],
-           action = row[2], request_id = req.id() }
+           action = action or row[2], request_id = req.id() }
 end
 
 -- A body of the policy's own making: a text, or a table for JSON.

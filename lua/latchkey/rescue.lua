@@ -1,8 +1,8 @@
--- rescue.lua -- sealed phone data that no known key opens, kept for the login
--- that brings its key.
+-- rescue.lua -- sealed phone data that was refused, kept for the login that
+-- brings its key; whatever the cause, or the next login's time would tell it.
 --
---   rescue/APP/HASH   {{encryptedData, iv}, ...}, newest first, as JSON, for
---                     phone.rescue seconds
+--   rescue/APP/HASH   {{encryptedData, iv, rawData, signature}, ...}, newest
+--                     first, as JSON, for phone.rescue seconds
 
 local cjson = require "cjson.safe"
 local store = require "latchkey.store"
@@ -10,6 +10,7 @@ local store = require "latchkey.store"
 local ngx = ngx
 
 local KEPT = 4 -- of one user
+local RAW_MOST = 8192 -- bytes of rawData beside it
 
 local rescue = {}
 
@@ -29,9 +30,10 @@ end
 -- Keeps what a request could not open; after its answer, so that the answer
 -- takes as long as any other refusal's.
 function rescue.keep(policy, record, args)
-  if policy.phone.rescue > 0 then
-    ngx.timer.at(0, write, policy, record,
-      { encryptedData = args.encryptedData, iv = args.iv })
+  if policy.phone.rescue > 0 and #(args.rawData or "") <= RAW_MOST then
+    ngx.timer.at(0, write, policy, record, {
+      encryptedData = args.encryptedData, iv = args.iv,
+      rawData = args.rawData, signature = args.signature })
   end
 end
 

@@ -15,11 +15,11 @@ local function payload(record)
   return json.ordered {
     { "phoneNumber", phone.number },
     { "purePhoneNumber", phone.pure },
-    { "countryCode", phone.country },
-    { "watermark", {
+    { "countryCode", settings.country(phone.country) },
+    { "watermark", settings.get().phone_watermark and {
       { "timestamp", settings.stamp(record.made) },
       { "appid", settings.marked_appid(record.who.appid) },
-    } },
+    } or nil },
   }
 end
 

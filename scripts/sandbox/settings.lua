@@ -52,8 +52,10 @@ local fields = {
   rid = rules.choice { "comma", "blank", "none" },
   -- WeChat: errcode 0 in answers that leave it out
   errcode_on_success = rules.boolean,
-  -- getuserphonenumber's countryCode
-  country_code = rules.choice { "string", "number" },
+  -- the countryCode that a phone code brings
+  country_code = rules.choice { "string", "number", "null", "absent" },
+  -- whether the number that a phone code brings has a watermark
+  phone_watermark = rules.boolean,
   -- the numbers in a client_token answer
   client_token = rules.choice { "number", "string" },
   -- the app that watermarks name; "": their own
@@ -77,10 +79,19 @@ local function defaults()
     rid = "comma",
     errcode_on_success = false,
     country_code = "string",
+    phone_watermark = true,
     client_token = "number",
     watermark_appid = "",
     watermark_ms = false,
   }
+end
+
+--- A number's country code as the next answer has it.
+function settings.country(text)
+  local kind = settings.get().country_code
+  if kind == "number" then return tonumber(text) end
+  if kind == "null" then return json.null end
+  return kind ~= "absent" and text or nil
 end
 
 -- A copy of old with the changes in it; old's tables are not touched.

@@ -58,15 +58,14 @@ end
 
 local function phone_info(record)
   local phone = people.phone(record.who.user)
-  local as_number = settings.get().country_code == "number"
   return {
     phoneNumber = phone.number,
     purePhoneNumber = phone.pure,
-    countryCode = as_number and tonumber(phone.country) or phone.country,
-    watermark = {
+    countryCode = settings.country(phone.country),
+    watermark = settings.get().phone_watermark and {
       timestamp = settings.stamp(record.made),
       appid = settings.marked_appid(record.who.appid),
-    },
+    } or nil,
   }
 end
 

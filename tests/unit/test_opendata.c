@@ -351,22 +351,16 @@ static void a_time_that_is_none_is_too_old(void **state)
     assert_int_equal(cause_by(SLICE(PHONE), &ageless), OPENDATA_OPEN);
 }
 
-static void a_phone_needs_all_its_fields(void **state)
+static void a_phone_needs_a_number(void **state)
 {
     (void)state;
     struct opendata_rules phone = { .appid = usual.appid, .need_phone = true };
     assert_int_equal(cause_by(SLICE(PHONE), &phone), OPENDATA_OPEN);
     static const char *const texts[] = {
         "{}",
-        "{\"phoneNumber\":\"1\",\"purePhoneNumber\":\"1\"}",
-        "{\"phoneNumber\":\"1\",\"countryCode\":\"86\"}",
-        "{\"phoneNumber\":\"\",\"purePhoneNumber\":\"1\",\"countryCode\":1}",
-        "{\"phoneNumber\":1,\"purePhoneNumber\":\"1\",\"countryCode\":1}",
-        "{\"phoneNumber\":\"1\",\"purePhoneNumber\":\"1\",\"countryCode\":"
-        "\"\"}",
-        "{\"phoneNumber\":\"1\",\"purePhoneNumber\":\"1\",\"countryCode\":1.5}",
-        "{\"phoneNumber\":\"1\",\"purePhoneNumber\":\"1\","
-        "\"countryCode\":\"1234567890123456\"}",
+        "{\"countryCode\":\"86\"}",
+        "{\"phoneNumber\":\"\",\"purePhoneNumber\":null,\"countryCode\":1}",
+        "{\"phoneNumber\":[],\"purePhoneNumber\":{},\"countryCode\":1}",
     };
     for (size_t i = 0; i < sizeof texts / sizeof *texts; i++)
         assert_int_equal(cause_by(slice_str(texts[i]), &phone),
@@ -389,6 +383,43 @@ static void a_country_code_may_be_text_or_number(void **state)
         assert_string_equal(phone.number, "+861");
         assert_string_equal(phone.pure, "1");
         assert_string_equal(phone.country, "86");
+        json_decref(object);
+    }
+}
+
+static void what_a_phone_lacks_follows_from_the_rest(void **state)
+{
+    (void)state;
+    static const char *const cases[][4] = {
+        { "\"phoneNumber\":\"13800000000\",\"purePhoneNumber\":\"13800000000\"",
+          "13800000000", "13800000000", "86" },
+        { "\"phoneNumber\":\"+85261234567\",\"purePhoneNumber\":\"61234567\","
+          "\"countryCode\":null",
+          "+85261234567", "61234567", "852" },
+        { "\"phoneNumber\":\"1\",\"purePhoneNumber\":\"1\",\"countryCode\":"
+          "\"1234567890123456\"",
+          "1", "1", "86" },
+        { "\"phoneNumber\":\"1\",\"purePhoneNumber\":\"1\",\"countryCode\":86."
+          "0",
+          "1", "1", "86" },
+        { "\"phoneNumber\":\"+8613800000000\"", "+8613800000000", "13800000000",
+          "86" },
+        { "\"phoneNumber\":\"+85261234567\",\"countryCode\":852",
+          "+85261234567", "61234567", "852" },
+        { "\"purePhoneNumber\":\"13800000000\",\"countryCode\":\"86\"",
+          "13800000000", "13800000000", "86" },
+        { "\"phoneNumber\":13800000000,\"countryCode\":{}", "13800000000",
+          "13800000000", "86" },
+    };
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        char text[200];
+        struct opendata_phone phone;
+        snprintf(text, sizeof text, "{%s}", cases[i][0]);
+        json_t *object = opendata_parse(slice_str(text));
+        assert_int_equal(opendata_phone(object, &phone), OK);
+        assert_string_equal(phone.number, cases[i][1]);
+        assert_string_equal(phone.pure, cases[i][2]);
+        assert_string_equal(phone.country, cases[i][3]);
         json_decref(object);
     }
 }
@@ -483,7 +514,8 @@ int main(void)
         cmocka_unit_test(age_is_bounded_on_both_sides),
         cmocka_unit_test(large_timestamps_are_milliseconds),
         cmocka_unit_test(a_time_that_is_none_is_too_old),
-        cmocka_unit_test(a_phone_needs_all_its_fields),
+        cmocka_unit_test(a_phone_needs_a_number),
+        cmocka_unit_test(what_a_phone_lacks_follows_from_the_rest),
         cmocka_unit_test(a_country_code_may_be_text_or_number),
         cmocka_unit_test(malformed_fields_are_named),
         cmocka_unit_test(eight_kilobytes_are_enough),
