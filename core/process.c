@@ -2,6 +2,7 @@
 #include "process.h"
 #include "base/clock.h"
 #include "crypto/seal_keys.h"
+#include "rights.h"
 #include "setup.h"
 #include "store/store.h"
 #include <unistd.h>
@@ -49,9 +50,7 @@ static enum err load_secrets(struct api_process *p, const struct conf *conf,
     return e;
 }
 
-/* Without a directive of ours and without policies it just runs scripts, and
- * needs neither secrets nor store. */
-static bool has_logins(const struct conf *conf)
+bool process_has_logins(const struct conf *conf)
 {
     return conf->latchkey || !access(conf->apps, F_OK);
 }
@@ -59,8 +58,10 @@ static bool has_logins(const struct conf *conf)
 enum err process_open(struct api_process *p, const struct conf *conf,
                       struct arena *arena)
 {
-    bool logins = has_logins(conf);
+    bool logins = process_has_logins(conf);
     enum err e = logins ? load_secrets(p, conf, arena) : OK;
+    if (e == OK)
+        e = rights_hand_over(conf);
     if (e == OK)
         e = setup_user(conf);
     if (e == OK && logins)

@@ -10,5 +10,9 @@
 enum err process_open(struct api_process *p, const struct conf *conf,
                       struct arena *arena);
 
+/* Without a directive of ours and without policies it just runs scripts, and
+ * needs neither secrets nor store. */
+bool process_has_logins(const struct conf *conf);
+
 /* Once no worker runs any more. */
 void process_close(struct api_process *p);

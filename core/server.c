@@ -7,6 +7,7 @@
 #include "base/metrics.h"
 #include "base/threads.h"
 #include "base/version.h"
+#include "check.h"
 #include "generation.h"
 #include "inherit.h"
 #include "options.h"
@@ -365,6 +366,21 @@ static enum err open_loop(struct server *s)
     return OK;
 }
 
+/* Now, with the rights of the start, and kept open. */
+static enum err open_access_logs(const struct conf *conf)
+{
+    enum err e = OK;
+    struct log_file *file;
+    for (const struct conf_access_log *l = conf->access_logs; l && e == OK;
+         l = l->also)
+        if ((e = setup_folders(l->path)) == OK)
+            e = log_file_open(&file, l->path);
+    if (e == OK && conf->event_log &&
+        (e = setup_folders(conf->event_log)) == OK)
+        e = log_file_open(&file, conf->event_log);
+    return e;
+}
+
 static enum err load_first(struct server *s)
 {
     if (s->options->error_log)
@@ -376,7 +392,9 @@ static enum err load_first(struct server *s)
     const struct conf *conf = s->current->conf;
     if (conf->error_log && strcmp(conf->error_log, "stderr"))
         e = setup_folders(conf->error_log);
-    return e == OK ? log_open(conf->error_log, conf->log_level) : e;
+    if (e == OK)
+        e = log_open(conf->error_log, conf->log_level);
+    return e == OK ? open_access_logs(conf) : e;
 }
 
 static enum err start(struct server *s)
@@ -450,8 +468,12 @@ int server_test(const struct options *o)
         e = generation_new(&g, o, NULL, NULL, &s.scratch, 1);
     while (s.scratch.loop && uv_loop_close(&s.loop) == UV_EBUSY)
         uv_run(&s.loop, UV_RUN_DEFAULT);
-    if (e != OK) {
+    if (e != OK)
         log_emerg("%s", err_text());
+    bool good = e == OK && !check_start(g->conf);
+    if (e == OK && !good)
+        generation_unref(g);
+    if (!good) {
         fprintf(stderr, "latchkey: configuration test failed\n");
         arena_free(&s.arena);
         return 1;

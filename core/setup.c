@@ -176,11 +176,12 @@ static enum err socket_for(const struct conf_listen *l, unsigned worker,
 }
 
 /* SO_REUSEPORT would hide a port that another server of ours holds. */
-static enum err probe(const struct conf_listen *l)
+enum err setup_probe(const struct conf_listen *l)
 {
-    int fd;
-    enum err e = l->host ? bind_address(l, false, &fd) : OK;
-    if (e == OK && l->host)
+    int fd = -1;
+    enum err e =
+        l->host ? bind_address(l, false, &fd) : http_unix_probe(l->path);
+    if (fd >= 0)
         close(fd);
     return e;
 }
@@ -199,7 +200,7 @@ enum err setup_sockets(const struct conf *conf, struct arena *arena,
         return ERR_NOMEM;
     unsigned i = 0;
     for (struct conf_listen *l = conf->listens; l; l = l->next, i++) {
-        enum err e = inherit_has(l) ? OK : probe(l);
+        enum err e = inherit_has(l) ? OK : setup_probe(l);
         for (unsigned w = 0; e == OK && w < workers; w++) {
             struct worker_socket *s = &(*sockets)[w * *count + i];
             s->limits = limits_of(conf, l);

@@ -13,6 +13,9 @@ enum err setup_folders(const char *path);
 enum err setup_secret(struct arena *arena, const struct conf_secret *from,
                       bool make, struct slice *out);
 
+/* Whether the address is free; leaves nothing behind.  errno says why not. */
+enum err setup_probe(const struct conf_listen *l);
+
 /* Binds every address once for each worker: sockets[worker * count + i]. */
 enum err setup_sockets(const struct conf *conf, struct arena *arena,
                        struct worker_socket **sockets, unsigned *count);

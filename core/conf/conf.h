@@ -181,6 +181,7 @@ struct conf_access_log {
     const char *path; /* absolute */
     const struct conf_log_format *format;
     struct conf_access_log *next;
+    struct conf_access_log *also; /* of conf->access_logs */
 };
 
 struct conf_type { /* of types{}: sorted by extension, lower case */
@@ -428,7 +429,8 @@ struct conf {
     struct conf_server *servers;
     struct conf_listen *listens; /* one for each address */
     struct conf_log_format *log_formats;
-    struct table variables; /* name to struct conf_variable */
+    struct conf_access_log *access_logs; /* all there are, by `also` */
+    struct table variables;              /* name to struct conf_variable */
     unsigned nvariables;
     struct conf_regex *regexes; /* to be freed, as are these: */
     struct conf_certificate *certificates;

@@ -88,5 +88,7 @@ enum err logging_access(struct scope *s, const struct directive *d,
     log->format = format;
     log->next = *at;
     *at = log;
+    log->also = s->conf->access_logs;
+    s->conf->access_logs = log;
     return OK;
 }

@@ -190,6 +190,10 @@ bool http_tls_protocol(const struct http_request *r, struct buf *out);
 bool http_tls_cipher(const struct http_request *r, struct buf *out);
 bool http_tls_server_name(const struct http_request *r, struct buf *out);
 
+/* Whether a socket can be made at path: nobody listens there.  errno says why
+ * not. */
+enum err http_unix_probe(const char *path);
+
 /* A bound, listening socket: host is an address, "*" or "unix:/path"; share:
  * several sockets may listen there (SO_REUSEPORT). */
 enum err http_socket(const char *host, unsigned port, int backlog, bool share,

@@ -335,6 +335,30 @@ static int bind_unix(const struct sockaddr_un *sa, int backlog)
     return ok ? fd : -1;
 }
 
+enum err http_unix_probe(const char *path)
+{
+    struct sockaddr_un sa = { .sun_family = AF_UNIX };
+    char folder[sizeof sa.sun_path];
+    struct stat st;
+    snprintf(sa.sun_path, sizeof sa.sun_path, "%s", path);
+    snprintf(folder, sizeof folder, "%s", path);
+    char *slash = strrchr(folder, '/');
+    if (slash)
+        slash[slash == folder] = '\0';
+    int why = 0;
+    if (strlen(path) >= sizeof sa.sun_path)
+        why = ENAMETOOLONG;
+    else if (!lstat(path, &st) && !is_stale(&sa))
+        why = EADDRINUSE;
+    else if (access(slash ? folder : ".", W_OK | X_OK))
+        why = errno;
+    enum err e = why ? err_set(ERR_IO, "bind() to unix:%s failed (%d: %s)",
+                               path, why, strerror(why))
+                     : OK;
+    errno = why;
+    return e;
+}
+
 static enum err listen_unix(const char *path, int backlog, int *out)
 {
     struct sockaddr_un sa = { .sun_family = AF_UNIX };
@@ -387,7 +411,10 @@ enum err http_socket(const char *host, unsigned port, int backlog, bool share,
     *fd = bind_to(list, backlog, share);
     int why = errno;
     freeaddrinfo(list);
-    return *fd >= 0 ? OK
-                    : err_set(ERR_IO, "bind() to %s:%u failed (%d: %s)",
-                              any ? "0.0.0.0" : host, port, why, strerror(why));
+    if (*fd >= 0)
+        return OK;
+    err_set(ERR_IO, "bind() to %s:%u failed (%d: %s)", any ? "0.0.0.0" : host,
+            port, why, strerror(why));
+    errno = why;
+    return ERR_IO;
 }

@@ -84,3 +84,18 @@ enum err dirlock_take(const char *path, int *fd)
                : err_set(ERR_STORE, "store directory %s: flock: %s", path,
                          strerror(why));
 }
+
+enum err dirlock_check(const char *path)
+{
+    char file[PATH_MAX];
+    snprintf(file, sizeof file, "%s/lock", path);
+    int fd = open(file, O_RDONLY | O_CLOEXEC);
+    if (fd < 0)
+        return OK;
+    bool held = flock(fd, LOCK_EX | LOCK_NB) && errno == EWOULDBLOCK;
+    close(fd);
+    return held ? err_set(ERR_STORE,
+                          "store directory %s is in use by another process",
+                          path)
+                : OK;
+}

@@ -160,6 +160,23 @@ static enum err write_note(const struct store_engine *engine, void *db,
     return e;
 }
 
+enum err keys_record_check(const struct store_engine *engine, void *db,
+                           struct seal_keys *keys)
+{
+    struct note note = { 0 };
+    void *reader;
+    struct sealer *sealer = sealer_new(keys);
+    if (!sealer)
+        return err_set(ERR_NOMEM, "no memory");
+    enum err e = engine->reader_open(db, &reader);
+    if (!e) {
+        e = read_note(engine, reader, keys, sealer, &note);
+        engine->reader_close(reader);
+    }
+    sealer_free(sealer);
+    return e;
+}
+
 enum err keys_record_settle(const struct store_engine *engine, void *db,
                             struct seal_keys *keys)
 {

@@ -15,3 +15,7 @@
  * records still want; ERR_STORE, ERR_NOMEM.  err_text() is one line. */
 enum err keys_record_settle(const struct store_engine *engine, void *db,
                             struct seal_keys *keys);
+
+/* The same without bringing it up to date, for a store that is only read. */
+enum err keys_record_check(const struct store_engine *engine, void *db,
+                           struct seal_keys *keys);

@@ -212,7 +212,10 @@ static enum err open_path(struct lmdb_env *e, const char *path, bool to_read)
     if (!e->path)
         return err_set(ERR_NOMEM, "no memory");
     init_gate(&e->gate);
-    int rc = to_read ? open_env(e, MDB_RDONLY) : open_any(e);
+    char lock[PATH_MAX];
+    snprintf(lock, sizeof lock, "%s/lock.mdb", path);
+    unsigned none = access(lock, F_OK) ? MDB_NOLOCK : 0; /* nobody writes */
+    int rc = to_read ? open_env(e, MDB_RDONLY | none) : open_any(e);
     if (!rc)
         return OK;
     lmdb_env_close(e);

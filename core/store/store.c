@@ -528,6 +528,20 @@ enum err store_open_to_read(struct store **out, const char *url,
     return open_any(out, url, keys, true);
 }
 
+enum err store_check(const char *url, struct seal_keys *keys)
+{
+    struct store *s;
+    enum err e = slice_starts(slice_str(url), SLICE("lmdb:"))
+                     ? store_open_to_read(&s, url, keys)
+                     : store_open(&s, url, keys);
+    if (e)
+        return e;
+    if (!s->redis && s->engine->has_seal)
+        e = keys_record_check(s->engine, s->db, keys);
+    store_close(s);
+    return e;
+}
+
 enum err store_walk(struct store *s, struct store_walk *walk)
 {
     return s->redis ? redis_walk(s->redis, walk) : s->engine->walk(s->db, walk);

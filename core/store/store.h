@@ -117,6 +117,10 @@ struct store_stat {
 enum err store_open(struct store **out, const char *url,
                     struct seal_keys *keys);
 
+/* Whether store_open would work, for a store that is there; changes nothing in
+ * it.  Errors as store_open's. */
+enum err store_check(const char *url, struct seal_keys *keys);
+
 /* Commits and answers all that was handed over, then takes no more writes.
  * Conns may be detached before or after it, on their own threads, and read
  * until then; the directory is free again when all is let go. */
