@@ -218,9 +218,22 @@ static void check_folder(struct check *c, const char *folder)
                       c->conf->user ? c->conf->user : "of this process"));
 }
 
+/* A start reads them as root; what is no fault of it is one of a reload. */
+static void warn_certificates(const struct conf *conf)
+{
+    for (const struct conf_certificate *t = conf->certificates; t; t = t->next)
+        if (access(t->chain, R_OK) || access(t->key, R_OK))
+            log_write(LOG_WARN,
+                      "user \"%s\" cannot read \"%s\" or \"%s\": a start "
+                      "works, a reload will be refused",
+                      conf->user, t->chain, t->key);
+}
+
 static void check_as_user(struct check *c)
 {
     const struct conf *conf = c->conf;
+    if (c->gives)
+        warn_certificates(conf);
     char folder[PATH_MAX];
     rights_folder(conf->pid, folder);
     check_folder(c, folder);

@@ -12,6 +12,7 @@ import socket
 import pytest
 
 from harness import command, free_port, until
+from peers import certificate
 from stores import Redis
 
 NOBODY = "user nobody nogroup;"
@@ -291,3 +292,19 @@ def test_a_store_that_the_user_cannot_reach(server):
     shop.conf.write_text(f"pid {pid}/x.pid;\n" + shop.conf.read_text())
     fine, error = look(shop)
     assert not fine and "cannot be written by user \"nobody\"" in error
+
+
+@as_root
+def test_a_certificate_that_only_root_reads(server):
+    shop = as_nobody(server)
+    pem, private = certificate(shop.folder, "one.test")
+    os.chmod(private, 0o600)
+    shop.conf.write_text(shop.conf.read_text().replace(
+        f"listen 127.0.0.1:{shop.port};",
+        f"listen 127.0.0.1:{shop.port} ssl; ssl_certificate {pem}; "
+        f"ssl_certificate_key {private};", 1))
+    fine, error = look(shop)
+    assert fine and "a reload will be refused" in error
+    os.chown(private, pwd.getpwnam("nobody").pw_uid, 0)
+    fine, error = look(shop)
+    assert fine and "a reload will be refused" not in error
