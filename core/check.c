@@ -3,6 +3,7 @@
 #include "check.h"
 #include "base/log.h"
 #include "crypto/seal_keys.h"
+#include "inherit.h"
 #include "process.h"
 #include "rights.h"
 #include "setup.h"
@@ -57,7 +58,7 @@ static bool is_alive(const struct conf *conf)
         return false;
     name_of(getpid(), ours);
     name_of(pid, theirs);
-    return *ours && !strcmp(ours, theirs);
+    return !*ours || !*theirs || !strcmp(ours, theirs); /* /proc may be shut */
 }
 
 /* ---- files ------------------------------------------------------------------
@@ -186,13 +187,24 @@ static void check_sealed(struct check *c)
 /* ---- sockets ----------------------------------------------------------------
  */
 
+/* Of a running server of ours; or systemd's (inherit.h), maybe. */
+static void judge_socket(struct check *c, enum err e, int why)
+{
+    bool held = why == EADDRINUSE || why == EACCES;
+    if (e == OK || (held && c->alive))
+        return;
+    if (why == EADDRINUSE && !access("/run/systemd/system", F_OK))
+        log_write(LOG_WARN, "%s: fine only where systemd holds it for us",
+                  err_text());
+    else
+        fault(c, e);
+}
+
 static void check_sockets(struct check *c)
 {
     for (const struct conf_listen *l = c->conf->listens; l; l = l->next) {
-        enum err e = setup_probe(l);
-        bool ours = c->alive && (errno == EADDRINUSE || errno == EACCES);
-        if (!ours)
-            fault(c, e);
+        enum err e = inherit_has(l) ? OK : setup_probe(l);
+        judge_socket(c, e, errno);
     }
 }
 

@@ -463,6 +463,7 @@ int server_test(const struct options *o)
 {
     struct server s = { .options = o };
     struct generation *g;
+    inherit_find();
     enum err e = open_loop(&s);
     if (e == OK)
         e = generation_new(&g, o, NULL, NULL, &s.scratch, 1);

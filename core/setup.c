@@ -234,7 +234,7 @@ void setup_no_core(void)
 /* Before anybody comes; a request and a platform call take theirs. */
 enum err setup_descriptors(unsigned workers, unsigned listens)
 {
-    enum { PROCESS = 32, WORKER = 16, LISTEN = 3 };
+    enum { PROCESS = 32, WORKER = 10, LISTEN = 2 };
     struct rlimit limit;
     rlim_t need = PROCESS + workers * (WORKER + (rlim_t)listens * LISTEN);
     if (getrlimit(RLIMIT_NOFILE, &limit) || limit.rlim_cur >= need)

@@ -237,3 +237,11 @@ def test_a_living_servers_socket_stays_and_a_stale_one_goes(tmp_path):
         for web in first, second:
             if web.running:
                 web.kill()
+
+
+def test_few_descriptors_that_suffice_serve(server, phone):
+    shop = server({"shop": server.policy()}, start=False,
+                  main="worker_rlimit_nofile 64;")
+    shop.start()
+    assert phone(shop, app="shop").login().status == 200
+    assert shop.admin("/readyz", token=None).status == 200
