@@ -4,6 +4,7 @@
 #include "base/text.h"
 #include "crypto/cipher.h"
 #include "login/opendata.h"
+#include "login/plaintext.h"
 #include <getopt.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -148,16 +149,33 @@ static enum err check_appid(const json_t *object, struct slice appid)
     return ERR_REFUSED;
 }
 
-static enum err check_plain(struct slice plain, struct slice appid)
+/* Why text is no JSON object. */
+static enum err explain(struct slice text, size_t pad)
 {
-    if (!text_is_utf8(plain))
+    static const char *const says[] = {
+        [PLAINTEXT_NOISE] =
+            "the padding is right by chance, the text is no JSON object: "
+            "wrong or stale session_key",
+        [PLAINTEXT_TEXT] = "the session_key opens it, but the text is no JSON "
+                           "object that can be used",
+        [PLAINTEXT_WRONG_IV] = "the session_key opens all but the first block: "
+                               "the iv is of other data",
+    };
+    enum plaintext seen = plaintext_judge(text, pad);
+    if (seen == PLAINTEXT_TEXT && !text_is_utf8(text))
+        return err_set(ERR_REFUSED,
+                       "the session_key opens it, but the text is not UTF-8");
+    if (seen == PLAINTEXT_NOISE && !text_is_utf8(text))
         return err_set(ERR_REFUSED, "the padding is right by chance, the text "
                                     "is not UTF-8: wrong or stale session_key");
+    return err_set(ERR_REFUSED, "%s", says[seen]);
+}
+
+static enum err check_plain(struct slice plain, size_t pad, struct slice appid)
+{
     json_t *object = opendata_parse(plain);
     if (!object)
-        return err_set(ERR_REFUSED,
-                       "the padding is right by chance, the text is no JSON "
-                       "object: wrong or stale session_key");
+        return explain(plain, pad);
     enum err e = check_appid(object, appid);
     json_decref(object);
     return e;
@@ -176,7 +194,9 @@ static enum err open_by_hand(const struct request *r, struct opening *o)
                            buf_slice(&o->data), &o->plain);
     if (e == ERR_REFUSED)
         return err_set(e, "bad padding: wrong or stale session_key");
-    return e ? e : check_plain(buf_slice(&o->plain), r->appid);
+    return e ? e
+             : check_plain(buf_slice(&o->plain), o->data.len - o->plain.len,
+                           r->appid);
 }
 
 /* Prints the outcome; the exit status. */

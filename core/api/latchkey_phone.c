@@ -34,8 +34,11 @@ static json_t *unseal(const json_t *data, struct slice private_key)
 static bool is_ours(const json_t *object, struct slice appid)
 {
     const json_t *mark = json_object_get(object, "watermark");
-    const char *theirs = json_string_value(json_object_get(mark, "appid"));
-    return !theirs || slice_eq(slice_str(theirs), appid);
+    const json_t *theirs = json_object_get(mark, "appid");
+    return !json_is_string(theirs) ||
+           slice_eq(
+               SLICE_OF(json_string_value(theirs), json_string_length(theirs)),
+               appid);
 }
 
 /* A number of another app is told as a code that is none of ours. */

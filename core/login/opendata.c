@@ -3,6 +3,8 @@
 #include "base/text.h"
 #include "crypto/cipher.h"
 #include "crypto/secret.h"
+#include "login/lenient.h"
+#include "login/plaintext.h"
 #include <stdio.h>
 
 enum { IV_TEXT = 64 }; /* longer is not looked at */
@@ -11,9 +13,10 @@ enum { IV_TEXT = 64 }; /* longer is not looked at */
 struct work {
     bool (*decode)(struct buf *out, struct slice text); /* of key and iv */
     struct buf data, iv;                                /* decoded */
-    struct buf key;   /* decoded, of the key on trial */
-    struct buf plain; /* what that key made of data */
-    size_t parsed;    /* bytes that the JSON parser has read for all keys */
+    struct buf key;      /* decoded, of the key on trial */
+    struct buf plain;    /* what that key made of data */
+    size_t parsed;       /* bytes that the JSON parser has read for all keys */
+    enum plaintext seen; /* the most that a key made of what is no JSON */
 };
 
 static enum err check_iv(struct work *w, struct slice iv)
@@ -46,33 +49,6 @@ static enum err check_shape(struct work *w, struct slice data, struct slice iv)
     return check_iv(w, iv);
 }
 
-/* Gives the parser little at a time, so that what it left shows how far it
- * came.  (Its own error would say so too, but costs more to format than a
- * key to try.) */
-static size_t on_read(void *to, size_t size, void *user)
-{
-    struct slice *rest = user;
-    size_t n = rest->len < CIPHER_BLOCK ? rest->len : CIPHER_BLOCK;
-    if (n > size)
-        n = size;
-    if (n)
-        memcpy(to, rest->data, n);
-    *rest = slice_from(*rest, n);
-    return n;
-}
-
-/* Takes off text what was read of it. */
-static json_t *parse(struct slice *text)
-{
-    /* jansson refuses bad UTF-8 itself, and nesting over 2048. */
-    json_t *value =
-        json_load_callback(on_read, text, JSON_REJECT_DUPLICATES, NULL);
-    if (json_is_object(value))
-        return value;
-    json_decref(value);
-    return NULL;
-}
-
 /* Before a refusal: parses for nothing as many bytes as were not parsed. */
 static void parse_decoy(const struct work *w)
 {
@@ -85,7 +61,7 @@ static void parse_decoy(const struct work *w)
     while (left) {
         size_t n = left < sizeof phone - 1 ? left : sizeof phone - 1;
         struct slice text = { phone, n };
-        json_decref(parse(&text));
+        json_decref(lenient_parse(&text));
         left -= n;
     }
 }
@@ -106,11 +82,14 @@ static json_t *try_key(struct work *w, const struct session_key *key)
         return NULL;
     size_t pad = cipher_unpad(plain, w->data.len);
     struct slice text = SLICE_OF(plain, w->data.len - pad);
-    json_t *object = parse(&text);
+    enum plaintext seen = plaintext_judge(text, pad);
+    json_t *object = lenient_parse(&text);
     w->parsed += w->data.len - text.len;
     if (object && pad && fits)
         return object;
     json_decref(object);
+    if (fits && seen > w->seen)
+        w->seen = seen;
     return NULL;
 }
 
@@ -195,6 +174,17 @@ static enum opendata_cause judge(const json_t *object,
     return cause;
 }
 
+/* Why none of n keys opened it. */
+static enum opendata_cause closed(const struct work *w, unsigned n)
+{
+    static const enum opendata_cause causes[] = {
+        [PLAINTEXT_NOISE] = OPENDATA_KEY_STALE,
+        [PLAINTEXT_TEXT] = OPENDATA_DATA_ODD,
+        [PLAINTEXT_WRONG_IV] = OPENDATA_IV_MISMATCH,
+    };
+    return n ? causes[w->seen] : OPENDATA_NO_KEY;
+}
+
 static enum err open_shaped(struct work *w, const struct keyring *ring,
                             const struct opendata_rules *rules,
                             struct opendata *out)
@@ -207,7 +197,7 @@ static enum err open_shaped(struct work *w, const struct keyring *ring,
     if (object)
         out->cause = judge(object, rules);
     else
-        out->cause = n ? OPENDATA_KEY_STALE : OPENDATA_NO_KEY;
+        out->cause = closed(w, n);
     if (out->cause == OPENDATA_OPEN) {
         out->object = object;
         return OK;
@@ -246,13 +236,15 @@ const char *opendata_cause_name(enum opendata_cause cause)
         [OPENDATA_SIGNATURE_MISMATCH] = "signature_mismatch",
         [OPENDATA_NOT_PHONE] = "not_phone",
         [OPENDATA_REPLAYED] = "replayed",
+        [OPENDATA_DATA_ODD] = "data_odd",
+        [OPENDATA_IV_MISMATCH] = "iv_mismatch",
     };
     return names[cause];
 }
 
 json_t *opendata_parse(struct slice text)
 {
-    return parse(&text);
+    return lenient_parse(&text);
 }
 
 /* "86" or 86 (or 86.0), as text; nothing of any other kind, or too long. */

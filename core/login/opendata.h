@@ -26,6 +26,8 @@ enum opendata_cause {
     OPENDATA_SIGNATURE_MISMATCH, /* told by who checks rawData */
     OPENDATA_NOT_PHONE,          /* opens, but holds no phone number */
     OPENDATA_REPLAYED,           /* told by who remembers ciphertexts */
+    OPENDATA_DATA_ODD,           /* a key opens it, but it is no JSON object */
+    OPENDATA_IV_MISMATCH,        /* likewise, but for the first block */
     OPENDATA_CAUSES
 };
 
@@ -63,7 +65,7 @@ enum err opendata_open(const struct keyring *ring, struct slice data,
 /* "open", or the contract's name: "key_stale", "wrong_app", ... */
 const char *opendata_cause_name(enum opendata_cause cause);
 
-/* The object in text, as opening demands it: UTF-8, no name twice; NULL on
+/* The object in text, as opening takes it (see login/lenient.h); NULL on
  * anything else.  The caller owns it. */
 json_t *opendata_parse(struct slice text);
 

@@ -79,7 +79,7 @@ local written = 0 -- when the last probe was
 
 -- A login can be stored where a record can be read and written: one that all
 -- nodes share, so that another set of master keys shows.
-local function probe()
+local function try_store()
   local ok, why, cause = store.get(PROBE)
   if not ok and why ~= "not found" then return nil, cause end
   local now = ngx.time()
@@ -94,7 +94,7 @@ end
 
 -- Ready to take logins: the store answers, and takes what it is given.
 local function readyz()
-  local ok, why = probe()
+  local ok, why = try_store()
   local stat = store.stat()
   if ok and not stat.failing then return text(200, "ok\n") end
   if stat.failing then why = stat.error end

@@ -88,6 +88,10 @@ const causes = {
     + "stored", "rawData 被改动，或签名用的 key 不在本地"],
   not_phone: ["it opens, but holds no phone number", "能解密，但不是手机号"],
   replayed: ["the same data came before (phone.once)", "同一数据重复提交（phone.once）"],
+  data_odd: ["a key opens it, but it is no JSON that can be used",
+    "能解密，但不是可用的 JSON"],
+  iv_mismatch: ["a key opens all but the first block: the iv is of another tap",
+    "key 正确，但 iv 与数据不是同一次点击"],
 };
 
 const reasons = {

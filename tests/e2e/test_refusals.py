@@ -272,6 +272,8 @@ def open_data_that_must_not_open(user):
         "from_future": sealed_by(user, at(3600, appid=user.appid)),
         "not_phone": sealed_by(user, {"nickName": "x", "watermark": mark}),
         "signature_mismatch": {**good, "rawData": "{}", "signature": "0" * 40},
+        "data_odd": sealed_by(user, json.dumps(number)[:-1]),
+        "iv_mismatch": {**good, "iv": sealed_by(user, number)["iv"]},
     }
 
 
@@ -290,6 +292,48 @@ def test_every_refusal_of_open_data_is_byte_for_byte_the_same(user, shop):
                    if key not in ("Date", "X-Request-Id")]
         seen.add((answer.bytes.replace(name.encode(), b"-"), str(headers)))
     assert len(seen) == 1, seen
+
+
+def marked(user, members):
+    """A phone number as text, these members in front."""
+    return "{" + members + json.dumps(at(0, appid=user.appid))[1:]
+
+
+@pytest.mark.parametrize("members, around", [
+    (r'"a":"\u0000",', "%s"), (r'"a":"\ud83d",', "%s"),
+    (r'"a":"\udc00 \ud83d\ude00",', "%s"), ('"a":"\t\n\x01\x1f\0",', "%s"),
+    ('"a":1,"a":2,', "%s"), ('"a":123456789012345678901234567890,', "%s"),
+    ('"a":-1e999,', "%s"), ("", "\ufeff%s"), ("", "%s\0\0\0"),
+    ("", " \r\n%s\t\n"), ('"a":"\u4e2d\U0001f600",', "%s")])
+def test_what_a_platform_can_send_is_opened(user, members, around):
+    user.logged_in()
+    sealed = sealed_by(user, around % marked(user, members))
+    data = user.post("phone", sealed).data
+    assert data["purePhoneNumber"] == "13800000000"
+    assert user.post("decrypt", sealed).data["phoneNumber"] == "13800000000"
+
+
+@pytest.mark.parametrize("cause, text", [
+    ("data_odd", "[1]"), ("data_odd", ""), ("data_odd", "null"),
+    ("data_odd", "%s}"), ("data_odd", "{%s"), ("data_odd", "%s\0x"),
+    ("iv_mismatch", None)])
+def test_what_a_key_opens_is_not_told_as_a_stale_key(user, shop, cause, text):
+    user.logged_in()
+    good = marked(user, "")
+    sealed = sealed_by(user, good if text is None else text.replace("%s", good))
+    if text is None:
+        sealed["iv"] = sealed_by(user, good)["iv"]
+    user.new_key()
+    user.login()  # it is not the newest key's
+    for path in "phone", "decrypt":
+        answer = user.post(path, sealed)
+        assert answer.refusal == REJECTED
+        shop.logged(f"request_id={answer.json['request_id']} .*cause={cause} ")
+    assert shop.metric("open_data_total", app=user.app, cause=cause) >= 2
+    failure = shop.admin("/admin/failures?app=" + user.app).json
+    failure = failure.get("failures", failure)[0]
+    assert failure["cause"] == cause
+    assert failure["sealed_with"] == "a key of the ring"
 
 
 def test_a_login_whose_data_does_not_open_gives_no_token(user, shop):

@@ -192,13 +192,17 @@ static void each_malformed_part_is_named(void **state)
     assert_refused(RUN("", "--key", KEY, "--iv", IV), "malformed data: empty");
 }
 
-static void text_that_is_no_object_means_the_wrong_key(void **state)
+static void text_that_is_no_object_is_told_as_what_it_is(void **state)
 {
     (void)state;
     assert_refused(RUN("", "--key", KEY, "--iv", IV, seal("[1]")),
-                   "no JSON object");
+                   "opens it, but the text is no JSON object");
     assert_refused(RUN("", "--key", KEY, "--iv", IV, seal("{\"a\":\"\xff\"}")),
-                   "not UTF-8");
+                   "opens it, but the text is not UTF-8");
+    assert_refused(RUN("", "--key", KEY, "--iv", "/////////////////////w==",
+                       seal("{\"phoneNumber\":\"13800000000\","
+                            "\"purePhoneNumber\":\"13800000000\"}")),
+                   "opens all but the first block");
 }
 
 static void a_missing_watermark_matters_only_with_an_appid(void **state)
@@ -238,7 +242,7 @@ int main(void)
         cmocka_unit_test(blanks_for_plus_signs_are_understood),
         cmocka_unit_test(wrong_calls_get_the_usage),
         cmocka_unit_test(each_malformed_part_is_named),
-        cmocka_unit_test(text_that_is_no_object_means_the_wrong_key),
+        cmocka_unit_test(text_that_is_no_object_is_told_as_what_it_is),
         cmocka_unit_test(a_missing_watermark_matters_only_with_an_appid),
         cmocka_unit_test(what_goes_to_the_terminal_is_escaped),
         cmocka_unit_test(no_refusal_shows_the_key),

@@ -204,23 +204,128 @@ static void two_hundred_thousand_wrong_keys_open_nothing(void **state)
     buf_free(&data);
 }
 
-static void right_padding_over_no_json_object_is_a_stale_key(void **state)
+static void text_that_is_no_json_object_is_odd(void **state)
 {
     (void)state;
     static const char *const texts[] = {
-        "",      "x",      "[]",       "\"text\"",       "7",
-        "null",  "{",      "{}{}",     "{} x",           "{\"a\":1,\"a\":2}",
-        "{'a'}", "{\"a\"", "{\"a\":}", "\xef\xbb\xbf{}",
+        "",
+        "x",
+        "[]",
+        "\"text\"",
+        "7",
+        "null",
+        "{",
+        "{}{}",
+        "{} x",
+        "{'a'}",
+        "{\"a\"",
+        "{\"a\":}",
+        "{}\1",
+        "{a:1}",
+        "NaN{}",
+        "{\"a\":-}",
+        "[{\"watermark\":{}}]",
+        "{\"a\":NaN}",
+        "{\"a\":0x10}",
+        "\xef\xbb\xbf",
+        "{\"nickName\":\"cut in the middle of what the platform se",
     };
     struct opendata_rules lax = { .appid = usual.appid };
     for (size_t i = 0; i < sizeof texts / sizeof *texts; i++)
         assert_int_equal(cause_by(slice_str(texts[i]), &lax),
-                         OPENDATA_KEY_STALE);
-    assert_int_equal(cause_by(SLICE("{}"), &lax), OPENDATA_OPEN);
-    assert_int_equal(cause_by(SLICE("{}\0"), &lax), OPENDATA_KEY_STALE);
+                         OPENDATA_DATA_ODD);
+    assert_int_equal(cause_by(SLICE("{}\0x"), &lax), OPENDATA_DATA_ODD);
 }
 
-static void bad_utf8_is_a_stale_key(void **state)
+static void what_a_platform_can_send_is_opened(void **state)
+{
+    (void)state;
+    static const char *const texts[] = {
+        "{}",
+        "{\"a\":1,\"a\":2}",
+        "\xef\xbb\xbf{}",
+        " \r\n\t{ } \n",
+        "{\"a\":\"\\u0000\"}",
+        "{\"a\":\"\\ud83d\"}",
+        "{\"a\":\"\\ud83d \\ude00\\udc00\"}",
+        "{\"a\":\"\\ud83d\\ud83d\\ude00\"}",
+        "{\"a\":\"\\uD83D\\uDE00\"}",
+        "{\"a\":\"\t\n\r\x01\x1f\x7f\"}",
+        "{\"a\tb\":1}",
+        "{\"a\":12345678901234567890123,\"b\":-1e999,\"c\":1E400}",
+        "{\"a\":9223372036854775807,\"b\":-9223372036854775808}",
+        "{\"a\":\"\xe4\xb8\xad\"}",
+    };
+    struct opendata_rules lax = { .appid = usual.appid };
+    for (size_t i = 0; i < sizeof texts / sizeof *texts; i++)
+        if (cause_by(slice_str(texts[i]), &lax) != OPENDATA_OPEN)
+            fail_msg("%s", texts[i]);
+    assert_int_equal(cause_by(SLICE("{}\0"), &lax), OPENDATA_OPEN);
+    assert_int_equal(cause_by(SLICE("{}\0\0\0\0\0\0\0\0\0\0\0\0\0\0"), &lax),
+                     OPENDATA_OPEN);
+    assert_int_equal(cause_by(SLICE("{\"a\":\"\0b\"}"), &lax), OPENDATA_OPEN);
+}
+
+static void what_is_odd_keeps_its_values(void **state)
+{
+    (void)state;
+    json_t *object = opendata_parse(
+        SLICE("\xef\xbb\xbf{\"t\":\"a\tb\",\"n\":\"x\\u0000y\",\"h\":"
+              "\"\\ud83d!\",\"i\":9223372036854775807,\"big\":"
+              "12345678901234567890,\"huge\":1e999,\"p\":\"\\ud83d\\ude00\","
+              "\"d\":1,\"d\":2}\0\0"));
+    assert_non_null(object);
+    const json_t *n = json_object_get(object, "n");
+    assert_int_equal(json_string_length(n), 3);
+    assert_memory_equal(json_string_value(n), "x\0y", 3);
+    assert_string_equal(json_string_value(json_object_get(object, "t")),
+                        "a\tb");
+    assert_string_equal(json_string_value(json_object_get(object, "h")),
+                        "\xef\xbf\xbd!");
+    assert_string_equal(json_string_value(json_object_get(object, "p")),
+                        "\xf0\x9f\x98\x80");
+    assert_true(json_integer_value(json_object_get(object, "i")) == INT64_MAX);
+    assert_true(json_real_value(json_object_get(object, "big")) ==
+                12345678901234567890.0);
+    assert_true(json_real_value(json_object_get(object, "huge")) > 1e308);
+    assert_int_equal(json_integer_value(json_object_get(object, "d")), 2);
+    json_decref(object);
+}
+
+/* The cause where data, sealed under KEY_A, comes with the iv of another. */
+static enum opendata_cause cause_with_iv(struct slice text, const char *iv)
+{
+    struct keyring ring = ring_of(KEY_A, KEY_B);
+    struct buf data = seal(KEY_A, text);
+    struct opendata out;
+    opendata_open(&ring, buf_slice(&data), slice_str(iv), &usual, &out);
+    json_decref(out.object);
+    buf_free(&data);
+    return out.cause;
+}
+
+static void the_iv_of_another_tap_is_told(void **state)
+{
+    (void)state;
+    static const char *const ivs[] = { "AAAAAAAAAAAAAAAAAAAAAA==",
+                                       "/////////////////////w==",
+                                       "eHh4eHh4eHh4eHh4eHh4eA==" };
+    for (size_t i = 0; i < 3; i++) {
+        assert_int_equal(cause_with_iv(SLICE(PHONE), ivs[i]),
+                         OPENDATA_IV_MISMATCH);
+        assert_int_equal(
+            cause_with_iv(SLICE("{\"nickName\":\"\xe4\xb8\xad\xe6\x96\x87"
+                                "\xe4\xb8\xad\xe6\x96\x87\",\"watermark\":{"
+                                "\"appid\":\"wx1\",\"timestamp\":1000000}}"),
+                          ivs[i]),
+            OPENDATA_IV_MISMATCH);
+        assert_int_equal(cause_with_iv(SLICE("{}"), ivs[i]),
+                         OPENDATA_KEY_STALE);
+    }
+    assert_int_equal(cause_with_iv(SLICE(PHONE), IV), OPENDATA_OPEN);
+}
+
+static void bad_utf8_is_odd(void **state)
 {
     (void)state;
     static const char *const texts[] = {
@@ -229,13 +334,12 @@ static void bad_utf8_is_a_stale_key(void **state)
         "{\"a\":\"\xc0\xaf\"}",     /* overlong */
         "{\"a\":\"\xed\xa0\x80\"}", /* a surrogate */
         "{\"a\":\"\xf4\x90\x80\x80\"}",
+        "{\"a\":\"\xff\xfe\xff\",\"b\":\"somewhere\"}",
     };
     struct opendata_rules lax = { .appid = usual.appid };
     for (size_t i = 0; i < sizeof texts / sizeof *texts; i++)
         assert_int_equal(cause_by(slice_str(texts[i]), &lax),
-                         OPENDATA_KEY_STALE);
-    assert_int_equal(cause_by(SLICE("{\"a\":\"\xe4\xb8\xad\"}"), &lax),
-                     OPENDATA_OPEN);
+                         OPENDATA_DATA_ODD);
 }
 
 static void text_without_padding_is_refused(void **state)
@@ -268,7 +372,7 @@ static void deep_nesting_is_refused_and_harmless(void **state)
     for (int i = 0; i < 1590; i++)
         buf_add_char(&deep, '}');
     assert_int_equal(cause_by(SLICE_OF(deep.data, 8000), &usual),
-                     OPENDATA_KEY_STALE);
+                     OPENDATA_DATA_ODD);
     buf_free(&deep);
 }
 
@@ -487,7 +591,7 @@ static void causes_have_the_names_of_the_contract(void **state)
     static const char *const names[] = {
         "open",       "no_key",   "key_stale",   "wrong_app",
         "wrong_user", "too_old",  "from_future", "signature_mismatch",
-        "not_phone",  "replayed",
+        "not_phone",  "replayed", "data_odd",    "iv_mismatch",
     };
     assert_int_equal(sizeof names / sizeof *names, OPENDATA_CAUSES);
     for (int i = 0; i < OPENDATA_CAUSES; i++)
@@ -504,8 +608,11 @@ int main(void)
         cmocka_unit_test(keys_beyond_the_rules_do_not_count),
         cmocka_unit_test(a_text_that_is_no_key_opens_nothing),
         cmocka_unit_test(two_hundred_thousand_wrong_keys_open_nothing),
-        cmocka_unit_test(right_padding_over_no_json_object_is_a_stale_key),
-        cmocka_unit_test(bad_utf8_is_a_stale_key),
+        cmocka_unit_test(text_that_is_no_json_object_is_odd),
+        cmocka_unit_test(what_a_platform_can_send_is_opened),
+        cmocka_unit_test(what_is_odd_keeps_its_values),
+        cmocka_unit_test(the_iv_of_another_tap_is_told),
+        cmocka_unit_test(bad_utf8_is_odd),
         cmocka_unit_test(text_without_padding_is_refused),
         cmocka_unit_test(deep_nesting_is_refused_and_harmless),
         cmocka_unit_test(the_watermark_must_be_ours),
