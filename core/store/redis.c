@@ -106,6 +106,8 @@ static void note_refusal(struct redis *r)
         atomic_store(&r->may_heal, true);
     }
     r->refused_at = clock_ticks();
+    if (!r->away)
+        snprintf(r->error, sizeof r->error, "%s", err_text());
     pthread_mutex_unlock(&r->lock);
     if (tell)
         log_write(LOG_ERR, "store: it does not take what is asked: %s",

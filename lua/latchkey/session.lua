@@ -128,12 +128,14 @@ end
 -- The newest good session of a found user (identity.lua): record, its key; nil,
 -- reason.  May wait.
 function session.newest(policy, user, now)
+  local reason = "token_expired"
   for i = #user.sessions, 1, -1 do
     local key = user.sessions[i].key
-    local record = records:get(key)
+    local record, why = records:get(key)
     if record and not ended(record, policy, now) then return record, key end
+    if not record and why ~= "not found" then reason = why end
   end
-  return nil, "token_expired"
+  return nil, reason
 end
 
 -- A session of any app (introspect, verify): record, policy; nil, reason.

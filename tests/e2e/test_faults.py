@@ -10,7 +10,7 @@ import time
 
 import pytest
 
-from harness import until
+from harness import ROOT, until
 from peers import Peer
 from stores import Redis
 
@@ -74,6 +74,23 @@ def test_a_damaged_record_in_redis_is_told(server, phone, redis, value):
     assert user.session().status == 401
 
 
+def test_a_damaged_session_is_not_an_expired_one(server, phone, redis):
+    """Where it is looked for by its user."""
+    shop = server(store=redis.url, server=f"""location /legacy/ {{
+        content_by_lua_file {ROOT}/scripts/routes/legacy.lua; }}""")
+    user = phone(shop)
+    data = user.client.post("/legacy/code2Session",
+                            {"jsCode": user.code()}).data
+    user.learn({"token": data["token"]})
+    sealed, _ = user.tap()
+    for key in redis.ask("KEYS", "latchkey:session/*"):
+        if key.startswith("latchkey:"):
+            assert redis.say("SET", key, "x") == "+OK"
+    answer = user.client.post("/legacy/getWXUserPhone",
+                              {"openid": data["openid"], **sealed})
+    assert answer.status == 503, answer
+
+
 def test_another_set_of_master_keys_is_told(server, phone, redis):
     one = server({"shop": server.policy()}, store=redis.url)
     user = phone(one, app="shop").logged_in()
@@ -110,6 +127,23 @@ def test_a_redis_that_takes_nothing_is_told(server, phone, redis, setting,
     assert shop.metric("store_failing") == 0
     shop.logged("store: writing works again")
     assert phone(shop, app="shop").login().status == 200
+
+
+def test_a_redis_that_becomes_a_replica_is_told(server, redis):
+    shop = server({"shop": server.policy()}, store=redis.url)
+    assert ready(shop) == (200, "ok\n")
+    assert redis.say("REPLICAOF", "127.0.0.1", "1") == "+OK"
+    until(lambda: ready(shop)[0] == 503, "a no")
+    until(lambda: "replica" in ready(shop)[1], "a reason")
+
+
+def test_a_user_of_redis_that_may_not_is_told(server, redis):
+    shop = server({"shop": server.policy()}, store=redis.url)
+    assert ready(shop) == (200, "ok\n")
+    assert redis.say("ACL", "SETUSER", "default", "-get", "-eval",
+                     "-evalsha") == "+OK"
+    until(lambda: "NOPERM" in ready(shop)[1], "a reason")
+    shop.logged(r"\[error\].*store: .*NOPERM")
 
 
 def test_a_password_that_is_changed_is_told(server, redis):
