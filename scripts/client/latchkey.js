@@ -48,6 +48,7 @@
  * @property {boolean} [new_user]  likewise
  * @property {number} expires_in   seconds
  * @property {Phone} [phone]       a number that an earlier tap asked for
+ * @property {Refusal} [refused]   why what a tap gave did not open
  */
 
 /**
@@ -190,15 +191,41 @@ function create(options) {
     return data;
   }
 
-  /* The old token goes along: it tells whose login is under way. */
-  function enter(force, codes) {
+  function codeRefused(e) {
+    return !e.status || e.reason === "code_invalid" || e.reason === "code_used";
+  }
+
+  /* The old token goes along: it tells whose login is under way.  popup: what
+   * the popup gave, for the same call to open; where that is refused, the code
+   * gives its session once more. */
+  function enter(force, codes, popup) {
     return call("login", { force: force }).then(function (got) {
-      return api("POST", "login", got.code ? { code: got.code }
-        : { anonymous_code: got.anonymousCode }, state.token);
+      var body = got.code ? { code: got.code }
+        : { anonymous_code: got.anonymousCode };
+      function post(more) {
+        return api("POST", "login", mix(body, more), state.token);
+      }
+      return post(popup).then(null, function (e) {
+        if (!popup || codeRefused(e)) throw e;
+        return post().then(function (data) {
+          return mix(data, { refused: e });
+        });
+      });
     }).then(keep, function (e) {
       if (e.action !== "login" || codes < 2) throw e;
-      return enter(force, codes - 1);
+      return enter(force, codes - 1, popup);
     });
+  }
+
+  function begin(how, popup) {
+    function end() {
+      entering = null;
+    }
+    if (!entering) {
+      entering = enter(!!(how && how.force), 2, popup);
+      entering.then(end, end);
+    }
+    return entering;
   }
 
   /**
@@ -208,14 +235,7 @@ function create(options) {
    * @returns {Promise<Session>}
    */
   function login(how) {
-    function end() {
-      entering = null;
-    }
-    if (!entering) {
-      entering = enter(!!(how && how.force), 2);
-      entering.then(end, end);
-    }
-    return entering;
+    return begin(how);
   }
 
   function fresh() {
@@ -286,8 +306,9 @@ function create(options) {
   /**
    * For the phone button's callback; give it the event.  What the popup gave
    * goes out first: a login before that would replace the key that it is
-   * sealed with.  Only if latchkey then says so is there a login, which may
-   * bring the number too.  Rejects with `again` where one more tap is needed.
+   * sealed with.  Only if latchkey then says so is there a login, and all of it
+   * goes along: another account may have tapped than the one whose token this
+   * is.  Rejects with `again` where one more tap is needed.
    * @param {Object} event
    * @returns {Promise<Phone>}
    */
@@ -302,17 +323,20 @@ function create(options) {
       return Promise.reject(refusal("cancelled", detail.errMsg || "cancelled",
         "none", { status: 0 }));
     }
-    var joined = entering; // it may have the key, and may end before we ask
     function send() {
       return api("POST", "phone", body, state.token);
     }
-    function follow(e) {
+    function bring(e) {
       if (e.action !== "login") throw e;
-      return login({ force: true }).then(function (data) {
+      return begin({ force: true }, body).then(function (data) {
         if (data.phone) return data.phone;
-        if (e.status === 401 || joined) return send();
-        throw e;
+        throw data.refused || e;
       });
+    }
+    /* A login that is under way already may bring the key. */
+    function follow(e) {
+      if (e.action !== "login" || !entering) return bring(e);
+      return entering.then(send).then(null, bring);
     }
     return (fresh() ? Promise.resolve() : Promise.resolve(entering))
       .then(send).then(null, follow).then(null, function (e) {

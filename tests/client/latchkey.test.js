@@ -15,6 +15,9 @@ const { Phone } = require("./host.js");
 const FILE = path.join(ROOT, "scripts/client/latchkey.js");
 const { create } = require(FILE);
 
+const demo = fs.readFileSync(path.join(ROOT, "scripts/apps/demo-douyin.lua"),
+  "utf8");
+
 let sandbox, server;
 const clients = [];
 
@@ -25,6 +28,8 @@ before(async () => {
     video: ["douyin", DOUYIN],
     brisk: ["wechat", WECHAT, 'refresh = { every = "1s", min = "1s" }'],
     coded: ["wechat", WECHAT, 'phone = { via = "code" }'],
+    sealed: ["douyin", DOUYIN, "private_key = "
+      + demo.match(/\[\[[^\]]*\]\]/)[0]],
     qq: ["qq", "1108164955"],
     kuaishou: ["kuaishou", "ks691057985404321"],
   });
@@ -239,8 +244,31 @@ test("a tap with a session that has ended needs no other tap", async () => {
   await revoke(lk);
   phone.calls.length = 0;
   assert.match((await lk.phone(event)).phoneNumber, /^138/);
-  assert.deepEqual(phone.calls, ["request", "login", "request", "request"]);
+  assert.deepEqual(phone.calls, ["request", "login", "request"]);
 });
+
+for (const [app, platform] of [["shop", "wechat"], ["sealed", "douyin"]]) {
+  for (const along of [true, false]) {
+    test(`on ${platform} an account that taps with another's token ${along
+      ? "gets its own number" : "taps once more at most"}`, async () => {
+      const phone = new Phone(sandbox, platform,
+        platform === "douyin" ? DOUYIN : WECHAT);
+      const { lk } = open(app, phone);
+      const alice = await lk.launch();
+      phone.user += "-other"; // an account switch; the storage stays
+      await phone.act("login"); // its key never came to the server
+      if (platform === "douyin" && !along) { // that key is lost
+        const e = await fault(lk.phone(await phone.tap()));
+        assert.deepEqual([e.reason, e.again], ["open_data_rejected", true]);
+      }
+      const number = await lk.phone(await phone.tap(along));
+      assert.notEqual(lk.session().user_id, alice.user_id);
+      const truth = await phone.act("truth");
+      assert.equal(number.purePhoneNumber, truth.purePhoneNumber);
+      assert.equal(phone.count("login"), 2);
+    });
+  }
+}
 
 test("a tap during the first login waits for it", async () => {
   const { phone, lk } = open();
