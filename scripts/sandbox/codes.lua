@@ -76,8 +76,12 @@ end
 --- Uses a code up.  True for one caller only, however many race.
 function codes.take(record)
   local platform = record.who.platform
-  return state.once("used:" .. key_of(platform, record.code),
+  local first = state.once("used:" .. key_of(platform, record.code),
     life(platform) + LINGER)
+  if first and record.kind == "phone" then
+    truth.paid(record.who)
+  end
+  return first
 end
 
 return codes

@@ -116,7 +116,8 @@ function phone.check(who)
 end
 
 --- For tests, what no phone could tell: the true number, how many logins were
---- asked for, and when a back-end was given the key of the data of iv.
+--- asked for and phone codes spent, and when a back-end was given the key of the
+--- data of iv.
 function phone.truth(who, args)
   if args.iv ~= nil and type(args.iv) ~= "string" then
     return nil, 400, "iv: a text is wanted"
@@ -127,6 +128,7 @@ function phone.truth(who, args)
     phoneNumber = number.number,
     purePhoneNumber = number.pure,
     exchanges = truth.exchanges(who),
+    billed = truth.billed(who),
     given = given,
     asked = asked,
   }

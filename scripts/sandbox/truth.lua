@@ -20,6 +20,16 @@ function truth.exchanges(who)
   return dict:get(exchanges_of(who)) or 0
 end
 
+--- A phone code of who's was spent: that is billed.
+function truth.paid(who)
+  dict:incr("billed:" .. exchanges_of(who), 1, 0, KEPT)
+end
+
+--- How often that was.
+function truth.billed(who)
+  return dict:get("billed:" .. exchanges_of(who)) or 0
+end
+
 --- A back-end is being told this session_key, in answer to this request.
 function truth.given(key)
   dict:add("asked:" .. key, ngx.req.start_time(), KEPT)

@@ -141,6 +141,17 @@ async def all_at_once(p, c):
     await p.deliver(other, second)
 
 
+async def account_switch(p, c):
+    """Another account logs in to the platform on the same phone; the token in
+    the storage is still the first one's."""
+    await c.log_in()
+    await p.think()
+    p.switch_account()
+    await c.code()  # it goes to another mini-program: its key stays unknown
+    await p.think()
+    await p.deliver(c, await p.tap())
+
+
 BEHAVIOURS = {
     "by the book": by_the_book,
     "login in the phone callback": login_in_callback,
@@ -152,4 +163,5 @@ BEHAVIOURS = {
     "delivered twice": delivered_twice,
     "asleep for an hour": asleep,
     "all at once": all_at_once,
+    "account switch": account_switch,
 }

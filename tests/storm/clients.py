@@ -69,29 +69,33 @@ class Client:
 
     # ---- the mini-program's side
 
-    async def log_in(self, code=None):
+    async def log_in(self, code=None, **along):
         """Logs in, or waits for the login that is under way."""
         if not self.logging_in():
-            self.login = asyncio.create_task(self.try_codes(code))
+            self.login = asyncio.create_task(self.try_codes(code, along))
         return await self.login
+
+    async def log_in_for(self, _):
+        """Logs in because sealed data was refused."""
+        return await self.log_in()
 
     def logging_in(self):
         return self.login is not None and not self.login.done()
 
-    async def try_codes(self, code):
+    async def try_codes(self, code, along):
         """Hands over a code, and where it is refused, fresh ones: nobody
         sees that."""
         for _ in range(LOGINS):
-            answer = await self.hand_over(code or await self.code())
+            answer = await self.hand_over(code or await self.code(), along)
             if answer.ok:
                 return answer
             code = None
         return answer
 
-    async def hand_over(self, code):
+    async def hand_over(self, code, along):
         login = Login(self, time.time())
         self.person.logins.append(login)
-        answer = await self.post_code(code)
+        answer = await self.post_code(code, **along)
         login.ended = time.time()
         return answer
 
@@ -185,13 +189,30 @@ class Latchkey(Client):
         data = answer["data"]
         if "token" in data:  # a login, perhaps with the phone number
             self.kept = data["token"]
+            self.person.owners[data["user_id"]] = self.person.account
             phone = data.get("phone") or {}
         else:
             phone = data
         return Answer(True, phone.get("purePhoneNumber"), data=data)
 
-    async def post_code(self, code):
+    async def post_code(self, code, **along):
+        """With what a tap gave along; where that is refused, without."""
+        if along:
+            answer = await self.ask("login", code=code, device=self.device,
+                                    **along)
+            if answer.ok:
+                return answer
         return await self.ask("login", code=code, device=self.device)
+
+    async def log_in_for(self, sealed):
+        """As the client file does: a login under way may bring the key; one
+        that begins takes everything along."""
+        if self.logging_in():
+            await self.log_in()
+            answer = await self.send(sealed)
+            if answer.ok:
+                return answer
+        return await self.log_in(**sealed)
 
     async def send(self, sealed, code=None):
         """A code may come along: it is spent where no stored key opens the

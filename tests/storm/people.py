@@ -28,13 +28,16 @@ class Person:
         names = list(BEHAVIOURS)
         self.behaviour = names[number % len(names)]
         self.platform = ("wechat", "douyin")[number // len(names) % 2]
-        self.name = f"p{storm.seed}-{number}"
+        self.beside = number // (2 * len(names)) % 2 == 1  # a code, in popups
+        self.name = self.account = f"p{storm.seed}-{number}"
+        self.accounts = [self.name]  # at the platform
+        self.owners = {}  # user_id -> whose account that is
         self.draw = random.Random(self.name)        # what they do
         self.chance = random.Random("w" + self.name)  # the network's delays
         self.twice = set()  # calls that a gateway will deliver so
         self.delays = {}    # call -> seconds that the next one takes longer
         self.logins, self.taps, self.refusals = [], [], []
-        self.exchanges = self.wrong = 0
+        self.exchanges = self.wrong = self.billed = 0
 
     def coin(self):
         return self.draw.random() < 0.5
@@ -52,14 +55,21 @@ class Person:
         backend = self.storm.name
         status, answer = await self.storm.sandbox.post(
             f"/sandbox/{self.platform}/storm-{backend}/{action}",
-            {"user": self.name, **fields})
+            {"user": self.account, **fields})
         assert status == 200, (action, answer)
         return answer
 
+    def switch_account(self):
+        self.account = self.name + "-other"
+        self.accounts.append(self.account)
+
     async def tap(self):
-        """The popup: sealed data."""
-        sealed = await self.platform_does("phone")
-        return {name: sealed[name] for name in ("encryptedData", "iv")}
+        """The popup: sealed data, and a phone code beside it in newer ones."""
+        given = await self.platform_does("phone")
+        sealed = {name: given[name] for name in ("encryptedData", "iv")}
+        if self.beside and self.storm.name == "latchkey":
+            sealed["phone_code"] = given["code"]
+        return sealed
 
     async def deliver(self, client, sealed, code=None):
         """Sends what a tap gave, and does what the answer asks for.
@@ -84,7 +94,7 @@ class Person:
         if action != "login":
             return None
         began, fresh = time.time(), not client.logging_in()
-        answer = await client.log_in()
+        answer = await client.log_in_for(sealed)
         if answer.ok and not answer.number:
             truth = await self.platform_does("truth", iv=sealed["iv"])
             tap.missed = fresh and "given" in truth and \
@@ -113,5 +123,7 @@ class Person:
         await asyncio.sleep(self.draw.uniform(0, hour * (0.2 if first else 1)))
         client = CLIENTS[self.storm.name](self)
         await BEHAVIOURS[self.behaviour](self, client)
-        truth = await self.platform_does("truth")
-        self.exchanges = truth["exchanges"]
+        for self.account in self.accounts:
+            truth = await self.platform_does("truth")
+            self.exchanges += truth["exchanges"]
+            self.billed += truth["billed"]

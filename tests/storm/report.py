@@ -135,6 +135,12 @@ class Report:
             if "open_data_rejected" in line and \
                     not re.search(r" cause=(no_key|key_stale)\b", line):
                 yield f"a cause that is not true: {line}"
+        if person.kept_wrong:
+            yield "somebody else's number was kept"
+        if person.beside and any(tap.again for tap in person.taps):
+            yield "a second tap, though the popup had given a code"
+        if person.billed > sum(not tap.due for tap in person.taps):
+            yield "billed, though a key opened the data"
         if person.wrong:
             yield "somebody else's number"
         if not person.taps:

@@ -18,7 +18,7 @@ HERE = pathlib.Path(__file__).resolve().parent
 sys.path.insert(0, str(HERE.parent / "e2e"))
 
 from clients import CLIENTS  # noqa: E402
-from harness import ROOT, Sandbox, Server, free_port  # noqa: E402
+from harness import DOUYIN, ROOT, Sandbox, Server, free_port  # noqa: E402
 from people import Person  # noqa: E402
 from web import Web  # noqa: E402
 
@@ -30,6 +30,7 @@ return app {{
   key = {{ window = {window} }},
   phone = {{ rescue = {rescue} }},
   code = {{ replay = {replay} }},
+  private_key = [[{private_key}]],
   limit = {{ login = 0, phone = 0, failed = 0, address = 0 }},
 }}
 """
@@ -84,10 +85,12 @@ class World:
                       (HERE / "storm.conf").read_text())
         server = Server(self.folder / "server", conf, port, admin)
         server.apps.mkdir()
+        demo = (ROOT / "scripts/apps/demo-douyin.lua").read_text()
+        private_key = demo.split("[[", 1)[1].split("]]", 1)[0]
         for platform in "wechat", "douyin":
             (server.apps / f"storm-{platform}.lua").write_text(POLICY.format(
                 platform=platform, url=self.sandbox.url,
-                window=scale.whole(3 * 86400), rescue=scale.whole(120, 10),
+                private_key=private_key, window=scale.whole(3 * 86400), rescue=scale.whole(120, 10),
                 replay=scale.whole(60)))
         return server
 
@@ -96,11 +99,14 @@ class World:
             for process in self.sandbox, self.server:
                 stack.callback(process.stop)
                 process.start()
+            keys = self.sandbox.set()["public_keys"]
             self.sandbox.set(
-                code_life=self.code_life, latency=LATENCY * 1000,
+                public_keys={"storm-latchkey": keys[DOUYIN]}, code_life=self.code_life, latency=LATENCY * 1000,
                 rotate_min=self.scale(60, 0),
                 key_life=self.scale(3 * 86400, 60))
             asyncio.run(self.live())
+            for person in self.people["latchkey"]:
+                person.kept_wrong = self.kept_wrong(person)
             self.log = self.server.log
         return self
 
@@ -118,6 +124,20 @@ class World:
         self.slow = sandbox.slow / sandbox.calls
         for web in backend, sandbox:
             web.close()
+
+    def kept_wrong(self, person):
+        """How many numbers the server keeps for an account that is not their
+        owner's; looked at where there was more than one."""
+        wrong = 0
+        for account in person.accounts[:-1] and person.accounts:
+            path = f"/sandbox/{person.platform}/storm-latchkey/truth"
+            _, truth = self.sandbox.post(path, {"user": account})
+            found = self.server.admin(
+                f"/admin/users?app=storm-{person.platform}"
+                f"&phone={truth['phoneNumber'].replace('+', '%2B')}").json
+            wrong += sum(person.owners.get(user["id"]) != account
+                         for user in found["users"])
+        return wrong
 
     async def weigh(self, name, backend):
         if name == "latchkey":
