@@ -104,6 +104,14 @@ static int f_is_service(lua_State *L)
     return check_secret(L, api_of(L)->worker->process->service_key);
 }
 
+/* server.settled_time() -> unix seconds for what cannot be undone: a clock
+ * that jumps is not believed at once (base/clock.h). */
+static int f_settled_time(lua_State *L)
+{
+    lua_pushnumber(L, (lua_Number)clock_settled());
+    return 1;
+}
+
 /* server.mac(label, text) -> 32 bytes: a keyed hash under the master key, for
  * looking up what must not be stored as it is. */
 static int f_mac(lua_State *L)
@@ -170,6 +178,7 @@ void latchkey_server_open(struct vm *vm, lua_State *L)
                                       { "reload", f_reload },
                                       { "faults", f_faults },
                                       { "is_admin", f_is_admin },
+                                      { "settled_time", f_settled_time },
                                       { "is_service", f_is_service },
                                       { "mac", f_mac },
                                       { "event", f_event },

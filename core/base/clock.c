@@ -1,6 +1,7 @@
 /* clock.c -- what time it is, and how HTTP writes it. */
 #define _GNU_SOURCE
 #include "base/clock.h"
+#include <stdatomic.h>
 #include <stdio.h>
 
 static const char days[][4] = {
@@ -26,6 +27,27 @@ uint64_t clock_ticks(void)
     struct timespec ts;
     clock_gettime(CLOCK_MONOTONIC, &ts);
     return (uint64_t)ts.tv_sec * 1000 + (uint64_t)ts.tv_nsec / 1000000;
+}
+
+uint64_t clock_settled(void)
+{
+    static _Atomic int64_t
+        offset; /* of the wall clock to the ticks; 0: unset */
+    static _Atomic uint64_t jumped; /* when a jump was first seen; 0: none */
+    int64_t ticks = (int64_t)clock_ticks();
+    int64_t now = (int64_t)clock_msec() - ticks, known = atomic_load(&offset);
+    if (known && (now - known > CLOCK_JUMP || known - now > CLOCK_JUMP)) {
+        uint64_t none = 0, since = (uint64_t)ticks;
+        if (!atomic_compare_exchange_strong(&jumped, &none, since))
+            since = none;
+        if ((uint64_t)ticks - since < CLOCK_SETTLES)
+            return (uint64_t)(known + ticks) / 1000;
+    }
+    if (atomic_load_explicit(&jumped, memory_order_relaxed))
+        atomic_store(&jumped, 0);
+    if (known != now)
+        atomic_store_explicit(&offset, now, memory_order_relaxed);
+    return (uint64_t)(now + ticks) / 1000;
 }
 
 /* Only years of four digits fit (and a script may ask for any time): what

@@ -11,6 +11,12 @@ uint64_t clock_msec(void);
 /* Monotonic milliseconds, for measuring. */
 uint64_t clock_ticks(void);
 
+/* Unix seconds for what cannot be undone, such as removing what is over: a
+ * wall clock that jumps is believed only when it has stayed where it went for
+ * CLOCK_SETTLES.  Until then time goes on from before the jump.  Any thread. */
+enum { CLOCK_SETTLES = 600 * 1000, CLOCK_JUMP = 60 * 1000 }; /* ms */
+uint64_t clock_settled(void);
+
 enum { CLOCK_HTTP = 30, CLOCK_COOKIE = 34, CLOCK_LOCAL = 20 };
 
 /* "Sun, 06 Nov 1994 08:49:37 GMT" (RFC 9110 section 5.6.7). */

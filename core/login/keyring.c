@@ -86,8 +86,12 @@ bool keyring_push(struct keyring *ring, struct slice text, uint64_t now)
     } else if (ring->count == KEYRING_MAX) {
         drop(ring, KEYRING_MAX - 1);
     }
-    memmove(ring->keys + 1, ring->keys, ring->count * sizeof key);
-    ring->keys[0] = key;
+    unsigned rank = 0;
+    while (rank < ring->count && ring->keys[rank].learnt > now)
+        rank++;
+    memmove(ring->keys + rank + 1, ring->keys + rank,
+            (ring->count - rank) * sizeof key);
+    ring->keys[rank] = key;
     ring->count++;
     secret_wipe(&key, sizeof key);
     return true;
@@ -96,7 +100,8 @@ bool keyring_push(struct keyring *ring, struct slice text, uint64_t now)
 void keyring_trim(struct keyring *ring, uint64_t now, unsigned keep,
                   uint64_t window)
 {
-    while (ring->count > keep)
+    while (ring->count > keep &&
+           ring->keys[ring->count - 1].learnt + KEYRING_FRESH < now)
         drop(ring, ring->count - 1);
     for (unsigned i = ring->count; window && i-- > 0;) {
         uint64_t learnt = ring->keys[i].learnt;

@@ -11,7 +11,11 @@
 #include "base/buf.h"
 #include <stdint.h>
 
-enum { KEYRING_MAX = 8, KEYRING_TEXT = 64 };
+enum {
+    KEYRING_MAX = 12,
+    KEYRING_TEXT = 64,
+    KEYRING_FRESH = 10 /* s: no key so young is dropped for number */
+};
 
 enum keyring_verdict {
     KEYRING_UNKNOWN, /* not known whether the platform still holds it */
@@ -40,13 +44,15 @@ static inline struct slice keyring_text(const struct session_key *key)
     return (struct slice){ key->text, key->len };
 }
 
-/* A login brought this key: in front, learnt now, good.  A key that the ring
- * has already moves there and keeps when it was used; a full ring drops its
- * oldest.  False, and nothing done, where text is empty or over
+/* A login that was sent at `now` brought this key: it stands before those of
+ * the same second and of earlier calls, whoever is heard first, and is good.  A
+ * key that the ring has already moves there and keeps when it was used; a full
+ * ring drops its oldest.  False, and nothing done, where text is empty or over
  * KEYRING_TEXT. */
 bool keyring_push(struct keyring *ring, struct slice text, uint64_t now);
 
-/* Drops all but the newest `keep` keys, and those that were learnt more than
+/* Drops all but the newest `keep` keys and those of the last KEYRING_FRESH
+ * seconds, and those that were learnt more than
  * `window` seconds ago (0: age does not matter). */
 void keyring_trim(struct keyring *ring, uint64_t now, unsigned keep,
                   uint64_t window);

@@ -19,7 +19,8 @@ static const uint64_t due_max = 1ull << 43; /* seconds; later is never */
 
 /* ARGV: the time in seconds; "check" or "write"; then for each key the version
  * that must be there (8 bytes as in record.h; zeros: none; "": whatever), its
- * expiry in milliseconds ("0": none), and the record ("": remove it). */
+ * expiry in milliseconds ("0": none; Redis hears how long it is from our now,
+ * since its clock may be another), and the record ("": remove it). */
 const char redis_commit_script[] =
     "local now = tonumber(ARGV[1])\n"
     "for i, key in ipairs(KEYS) do\n"
@@ -42,7 +43,9 @@ const char redis_commit_script[] =
     "    redis.call('DEL', key)\n"
     "  else\n"
     "    redis.call('SET', key, record)\n"
-    "    if due ~= '0' then redis.call('PEXPIREAT', key, due) end\n"
+    "    if due ~= '0' then\n"
+    "      redis.call('PEXPIRE', key, tonumber(due) - now * 1000)\n"
+    "    end\n"
     "  end\n"
     "end\n"
     "return 1\n";

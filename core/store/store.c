@@ -251,7 +251,7 @@ static enum err open_it(struct store_conn *conn, struct store_read *read,
     struct record_head head;
     if (!record_read_head(record, &head))
         return err_set(ERR_STORE, "store: a record is of an unknown format");
-    if (record_expired(head, (uint64_t)clock_now()))
+    if (record_expired(head, clock_settled()))
         return ERR_NOT_FOUND;
     read->same = read->mark.version == head.version;
     read->mark.version = head.version;
@@ -285,7 +285,7 @@ static bool mark_stands(const struct changes *changes, struct store_read *read)
         m->bucket = changes_bucket(read->key);
     uint32_t count = changes_count(changes, m->bucket);
     bool stands = m->version && m->count == count &&
-                  (!m->expires || (uint64_t)clock_now() < m->expires);
+                  (!m->expires || clock_settled() < m->expires);
     m->count = count;
     return stands;
 }
@@ -303,7 +303,7 @@ enum err store_restore(struct store_conn *conn, struct store_commit *c)
 /* Without Redis, what was read lately stands a while. */
 static bool is_recent(const struct store_read *read)
 {
-    uint64_t now = (uint64_t)clock_now();
+    uint64_t now = clock_settled();
     const struct store_mark *m = &read->mark;
     return m->version && now <= (uint64_t)m->count + STORE_GRACE &&
            (!m->expires || now < m->expires);
@@ -314,7 +314,7 @@ static enum err settle_read(struct store_read *read, enum err e,
 {
     if (!e) {
         e = open_value(read->conn, read, record);
-        read->mark.count = (uint32_t)clock_now();
+        read->mark.count = (uint32_t)clock_settled();
     } else if (e == ERR_STORE && is_recent(read)) {
         read->same = true;
         e = OK;

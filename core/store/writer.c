@@ -96,7 +96,7 @@ static void note_success(struct writer *w)
 
 static enum err apply_all(struct writer *w, struct message *batch)
 {
-    uint64_t now = (uint64_t)clock_now();
+    uint64_t now = clock_settled();
     for (struct message *m = batch; m; m = m->next) {
         struct store_commit *set = (struct store_commit *)m;
         set->result = w->engine->apply(w->db, set, now);
@@ -172,7 +172,7 @@ static enum err try_sweep(struct writer *w, unsigned *removed)
     enum err e = w->engine->begin(w->db);
     if (e)
         return e;
-    e = w->engine->sweep(w->db, (uint64_t)clock_now(), SWEEP_RECORDS, removed);
+    e = w->engine->sweep(w->db, clock_settled(), SWEEP_RECORDS, removed);
     if (!e && *removed)
         return w->engine->commit(w->db);
     w->engine->abort(w->db);

@@ -126,8 +126,8 @@ function admin_users.erase(id)
   return 200, { erased = identities }
 end
 
--- Calls f(key, record) for each living session of a person.  -> true; nil,
--- reason.
+-- Calls f(key, policy) for each session of a person that is listed; policy is
+-- nil where its app is not there today.  -> true; nil, reason.
 local function each_session(id, f)
   local who, why = person.find(id)
   if not who then return nil, why end
@@ -135,10 +135,7 @@ local function each_session(id, f)
   if not users then return nil, failure end
   for _, user in ipairs(users) do
     local policy = apps.get(user.app)
-    for _, s in ipairs(user.sessions) do
-      local record = session.good(policy, s.key, ngx.time())
-      if record then f(s.key, record) end
-    end
+    for _, s in ipairs(user.sessions) do f(s.key, policy) end
   end
   return true
 end
@@ -146,8 +143,9 @@ end
 -- GET /admin/users/{id}/sessions
 function admin_users.sessions(id)
   local list = {}
-  local ok, why = each_session(id, function(key, record)
-    list[#list + 1] = {
+  local ok, why = each_session(id, function(key, policy)
+    local record = session.good(policy, key, ngx.time())
+    list[#list + 1] = record and {
       id = key:match "/(%x%x%x%x%x%x%x%x%x%x%x%x)", app = record.app,
       openid = record.openid, device = record.device,
       created = record.created, expires = record.expires,
@@ -158,7 +156,8 @@ function admin_users.sessions(id)
   return 200, { sessions = list }
 end
 
--- DELETE /admin/users/{id}/sessions
+-- DELETE /admin/users/{id}/sessions: all of them, also those that only another
+-- policy than today's would call good.
 function admin_users.revoke(id)
   local revoked, failure = 0, nil
   local ok, why = each_session(id, function(key)

@@ -9,6 +9,7 @@ local backend = require "latchkey.backend"
 local check = require "latchkey.check"
 local failures = require "latchkey.failures"
 local hook = require "latchkey.hook"
+local identity = require "latchkey.identity"
 local keyring = require "latchkey.keyring"
 local limit = require "latchkey.limit"
 local login = require "latchkey.login"
@@ -27,6 +28,7 @@ cjson.decode_invalid_numbers(false) -- NaN, 0x10: not JSON
 
 local BODY_MAX = 64 * 1024
 local CODE_MAX = 1024
+local ID_MAX = 128 -- bytes of a unionId
 
 local api = {}
 
@@ -197,6 +199,23 @@ local function post_phone(policy, request)
   return phone.number(policy, record, key, args, request)
 end
 
+-- A unionId that no login brought, but the user's own sealed data holds, links
+-- him as one of a login does.
+local function learn_unionid(policy, record, object)
+  local unionid = object.unionId
+  if record.unionid or type(unionid) ~= "string" or unionid == ""
+      or #unionid > ID_MAX
+      or object.openId ~= nil and object.openId ~= record.openid then
+    return
+  end
+  identity.update(policy.name, identity.openid(record), ngx.time(),
+    function(found)
+      found.user.unionid = found.user.unionid or unionid
+      return session.spread(found.user, { unionid = found.user.unionid }, 8)
+        or {}
+    end)
+end
+
 local function post_decrypt(policy, request)
   local args, reason, msg = read(policy, request, "auto") -- no phone number
   if not args then return nil, reason, msg end
@@ -208,6 +227,7 @@ local function post_decrypt(policy, request)
   local object, refused, fault = phone.open(policy, record, args, request, {})
   if not object then return nil, refused, fault end
   object.watermark = nil
+  learn_unionid(policy, record, object)
   return object
 end
 
@@ -243,8 +263,9 @@ local function delete_session(policy, request)
   if not record then return nil, key end
   local data, reason, msg = hook.on(policy, "on_logout", record, request)
   if not data then return nil, reason, msg end
-  local keys = { key }
-  if ngx.var.arg_all == "1" then keys = backend.session_keys(policy, record) end
+  local keys, unread = { key }, nil
+  if ngx.var.arg_all == "1" then keys, unread = backend.session_keys(record) end
+  if not keys then return nil, unread end
   local revoked = 0
   for _, k in ipairs(keys) do
     local done, why = session.revoke(k)

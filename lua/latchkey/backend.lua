@@ -4,6 +4,7 @@
 local cjson = require "cjson.safe"
 local apps = require "latchkey.app"
 local identity = require "latchkey.identity"
+local person = require "latchkey.person"
 local reply = require "latchkey.reply"
 local req = require "latchkey.request"
 local server = require "latchkey.server"
@@ -91,12 +92,20 @@ function backend.verify(request)
   return 204
 end
 
--- The keys of all sessions that a record's user holds.
-function backend.session_keys(policy, record)
-  local found = identity.load(policy.name, identity.openid(record), ngx.time())
-  local keys = {}
-  for _, s in ipairs(found and found.user.sessions or {}) do
-    keys[#keys + 1] = s.key
+-- The keys of all sessions of a record's person: of every identity that is
+-- linked, in whatever app.  -> keys; nil, reason.
+function backend.session_keys(record)
+  local who, why = person.find(record.user)
+  if not who and why ~= "not found" then return nil, why end
+  local identities = who and who.identities or {}
+  local keys, seen = {}, {}
+  for _, key in ipairs { record.identity, unpack(identities) } do
+    local user, failed = identity.user(key)
+    if not user and failed ~= "not found" then return nil, failed end
+    for _, s in ipairs(user and not seen[key] and user.sessions or {}) do
+      keys[#keys + 1] = s.key
+    end
+    seen[key] = true
   end
   return keys
 end

@@ -42,22 +42,32 @@ end
 -- ---- the flow, run by whoever posts a code first ---------------------------
 
 local function call_platform(policy, args, request)
+  local sent = ngx.now()
   local answer, reason, facts = platform.call(policy, "code2session",
     { code = args.code, anonymous_code = args.anonymous_code })
-  if answer then return answer end
+  if answer then
+    answer.sent = sent -- of two keys the later call's is the newer
+    return answer
+  end
   facts = facts or {}
   ngx.log(reason == "misconfigured" and ngx.ERR or ngx.WARN,
     "login refused: request_id=", request.id, " app=", policy.name,
     " reason=", reason, " errcode=", facts.errcode, " attempts=",
     facts.attempts, " platform says: ", facts.errmsg or "nothing")
-  return nil, reason, { errcode = facts.errcode, errmsg = facts.errmsg }
+  return nil, reason, { errcode = facts.errcode, errmsg = facts.errmsg,
+                        ambiguous = facts.ambiguous }
 end
 
--- The user's sessions that were not ended, as far as anyone remembers them.
+-- The user's sessions that were not ended, as far as anyone remembers them: by
+-- each one's own end, whatever the policy says today.
 local function living(policy, list, now)
   local kept = {}
   for _, s in ipairs(list) do
-    if s.created + policy.session.ttl + session.KEPT > now then kept[#kept + 1] = s end
+    local unknown
+    if not s.expires then s.expires, unknown = session.ends(s.key) end
+    local listed = s.expires and s.expires + session.KEPT > now
+      or not s.expires and unknown ~= "not found"
+    if listed then kept[#kept + 1] = s end
   end
   if #kept < policy.session.max then return kept end
   local good = {}
@@ -69,13 +79,13 @@ end
 
 -- Puts the new session into the user's list; the writes that end the oldest.
 -- Where very many are over the limit, the next logins end the rest.
-local function place_session(policy, user, key, now)
-  local list, writes = living(policy, user.sessions, now), {}
+local function place_session(policy, user, key, record, now)
+  local list, writes = living(policy, user.sessions, server.settled_time()), {}
   while #list >= policy.session.max and #writes < ENDED_AT_ONCE do
     local oldest = table.remove(list, 1)
     writes[#writes + 1] = session.change(oldest.key, { ended = "replaced" })
   end
-  list[#list + 1] = { key = key, created = now }
+  list[#list + 1] = { key = key, created = now, expires = record.expires }
   user.sessions = list
   return writes
 end
@@ -85,8 +95,8 @@ local function note_answer(policy, found, answer, now)
   user.openid = answer.openid
   user.anonymous = answer.anonymous_openid or user.anonymous
   user.unionid = answer.unionid or user.unionid
-  if answer.key then ring:push(answer.key, now) end
-  ring:trim(policy.key.keep, policy.key.window, now)
+  if answer.key then ring:push(answer.key, answer.sent) end
+  ring:trim(policy.key.keep, policy.key.window, server.settled_time())
 end
 
 -- The write that keeps it, and the one that gives the code's lease back.
@@ -117,9 +127,23 @@ local function settle_key(policy, args, answer)
   return ok and outcome or { reason = reason }
 end
 
+-- Keeps what the platform gave before a hook is asked: whatever that says, the
+-- key has replaced the one before.  -> true; nil, reason.
+local function learn(policy, answer)
+  local now = ngx.time()
+  return identity.update(policy.name, openid_of(answer), now, function(found)
+    note_answer(policy, found, answer, now)
+    return {}
+  end)
+end
+
 -- Stores user, ring, session and outcome together.
 local function settle(policy, args, request, answer)
   local now, state, outcome = ngx.time(), {}, nil
+  if policy.on_login then
+    local learnt, why = learn(policy, answer)
+    if not learnt then return { reason = why } end
+  end
   local function change(found)
     local user = found.user
     note_answer(policy, found, answer, now)
@@ -134,7 +158,7 @@ local function settle(policy, args, request, answer)
       return nil, reason
     end
     record.claims = state.ctx.session.claims or {}
-    local writes = place_session(policy, user, key, now)
+    local writes = place_session(policy, user, key, record, now)
     outcome = {
       token = token, session = key, at = now, expires = record.expires,
       user_id = user.id, openid = answer.openid, unionid = user.unionid,
@@ -184,6 +208,30 @@ local function settle_within(policy, args, request, answer)
   return { reason = "rate_limited", retry = retry }
 end
 
+-- Under which it is kept that an answer to a code was lost: it may be spent.
+local function lost_key(policy, args)
+  return "lost/" .. code_key(policy, args):match "/(.*)$"
+end
+
+-- Whether a failure leaves open what became of the code.
+local function is_lost(reason, facts)
+  return reason == "platform_timeout" or facts.ambiguous
+    or reason == "platform_error" and (facts.errcode or 0) == 0
+end
+
+-- "code_used" is for a code that someone else used; where it was us, whose
+-- answer got lost, it is "code_invalid".
+local function blame_of(policy, args, reason, facts)
+  local key, now = lost_key(policy, args), ngx.time()
+  if is_lost(reason, facts) then
+    store.commit { { key = key, value = "{}",
+                     expires = now + platform[policy.platform].code_life } }
+  elseif reason == "code_used" and store.get(key) then
+    return "code_invalid"
+  end
+  return reason
+end
+
 local function obtain(policy, args, request)
   local retry = limit.take(policy, "address",
     policy.name .. "/" .. limit.network(request.ip))
@@ -191,6 +239,7 @@ local function obtain(policy, args, request)
   if retry then return { reason = "rate_limited", retry = retry } end
   local answer, reason, facts = call_platform(policy, args, request)
   if not answer then
+    reason = blame_of(policy, args, reason, facts)
     return { reason = reason, msg = platform.words(reason), facts = facts }
   end
   return settle_within(policy, args, request, answer)
@@ -269,6 +318,9 @@ function login.exchange(policy, args, request)
   local text, why = flight.once("login\0" .. code_key(policy, args),
     function()
       leads = true
+      -- An earlier flight may have landed since we looked.
+      local kept = replayed(policy, args, ngx.time())
+      if kept then return cjson.encode(kept) end
       return run_once(policy, args, request)
     end)
   if not leads then replays:add(1, policy.name, "joined") end

@@ -203,6 +203,13 @@ function session.spread(user, changes, most)
   return writes, false
 end
 
+-- When the session under a key is over by itself; nil, reason.  May wait.
+function session.ends(key)
+  local record, why = records:get(key)
+  if record then return record.expires end
+  return nil, why
+end
+
 -- Whether the session under a key has not been ended.  May wait.
 function session.lives(key)
   local record = records:get(key)

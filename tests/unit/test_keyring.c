@@ -7,7 +7,8 @@ static struct keyring ring_of(unsigned count)
 {
     struct keyring ring = { 0 };
     for (unsigned i = 1; i <= count; i++)
-        assert_true(keyring_push(&ring, SLICE_OF(&"abcdefghijkl"[i], 1), i));
+        assert_true(
+            keyring_push(&ring, SLICE_OF(&"abcdefghijklmnopq"[i], 1), i));
     return ring;
 }
 
@@ -42,7 +43,7 @@ static void a_full_ring_drops_its_oldest_key(void **state)
     (void)state;
     struct keyring ring = ring_of(KEYRING_MAX + 2);
     assert_int_equal(ring.count, KEYRING_MAX);
-    assert_keys(&ring, "kjihgfed");
+    assert_keys(&ring, "onmlkjihgfed");
 }
 
 static void the_same_key_moves_to_the_front(void **state)
@@ -66,7 +67,33 @@ static void a_full_ring_keeps_all_when_a_known_key_comes(void **state)
     (void)state;
     struct keyring ring = ring_of(KEYRING_MAX);
     assert_true(keyring_push(&ring, SLICE("b"), 100));
-    assert_keys(&ring, "bihgfedc");
+    assert_keys(&ring, "bmlkjihgfedc");
+}
+
+static void keys_stand_in_the_order_of_their_calls(void **state)
+{
+    (void)state;
+    struct keyring ring = { 0 };
+    assert_true(keyring_push(&ring, SLICE("b"), 100));
+    assert_true(keyring_push(&ring, SLICE("d"), 102)); /* heard before c */
+    assert_true(keyring_push(&ring, SLICE("c"), 101));
+    assert_keys(&ring, "dcb");
+    assert_true(keyring_push(&ring, SLICE("a"), 99));
+    assert_keys(&ring, "dcba");
+    assert_true(keyring_push(&ring, SLICE("e"), 102));
+    assert_keys(&ring, "edcba");
+}
+
+static void keys_of_the_last_seconds_are_not_dropped_for_number(void **state)
+{
+    (void)state;
+    struct keyring ring = ring_of(6); /* learnt at 1 to 6 */
+    keyring_trim(&ring, 6, 2, 0);
+    assert_keys(&ring, "gfedcb");
+    keyring_trim(&ring, 4 + KEYRING_FRESH, 2, 0);
+    assert_keys(&ring, "gfe");
+    keyring_trim(&ring, 1000, 2, 0);
+    assert_keys(&ring, "gf");
 }
 
 static void keys_of_impossible_length_are_not_taken(void **state)
@@ -86,10 +113,10 @@ static void trimming_counts_and_wipes(void **state)
 {
     (void)state;
     struct keyring ring = ring_of(5);
-    keyring_trim(&ring, 5, 2, 0);
+    keyring_trim(&ring, 100, 2, 0);
     assert_keys(&ring, "fe");
     assert_wiped(&ring, 2);
-    keyring_trim(&ring, 5, 0, 0);
+    keyring_trim(&ring, 100, 0, 0);
     assert_int_equal(ring.count, 0);
     assert_wiped(&ring, 0);
 }
@@ -243,6 +270,8 @@ int main(void)
         cmocka_unit_test(a_full_ring_drops_its_oldest_key),
         cmocka_unit_test(the_same_key_moves_to_the_front),
         cmocka_unit_test(a_full_ring_keeps_all_when_a_known_key_comes),
+        cmocka_unit_test(keys_stand_in_the_order_of_their_calls),
+        cmocka_unit_test(keys_of_the_last_seconds_are_not_dropped_for_number),
         cmocka_unit_test(keys_of_impossible_length_are_not_taken),
         cmocka_unit_test(trimming_counts_and_wipes),
         cmocka_unit_test(trimming_goes_by_the_age_of_learning),
