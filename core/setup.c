@@ -126,6 +126,31 @@ static const char *tls_of(const struct conf_listen *l, struct arena *arena)
                   : NULL;
 }
 
+/* Half of the descriptors, as a request may take a second one. */
+static unsigned connections_of(const struct conf *conf)
+{
+    enum { FEWEST = 16, DEFAULT_MAX = 16384 };
+    struct rlimit limit;
+    if (conf->worker_connections)
+        return conf->worker_connections;
+    if (getrlimit(RLIMIT_NOFILE, &limit))
+        return 512;
+    rlim_t n = limit.rlim_cur / 2 / conf->worker_processes;
+    return n < FEWEST ? FEWEST : n > DEFAULT_MAX ? DEFAULT_MAX : (unsigned)n;
+}
+
+static void warn_of_connections(const struct conf *conf)
+{
+    struct rlimit limit;
+    uint64_t all = (uint64_t)conf->worker_processes * conf->worker_connections;
+    if (!getrlimit(RLIMIT_NOFILE, &limit) && all > limit.rlim_cur)
+        log_write(LOG_WARN,
+                  "%u x %u worker_connections exceed open file resource "
+                  "limit: %llu",
+                  conf->worker_processes, conf->worker_connections,
+                  (unsigned long long)limit.rlim_cur);
+}
+
 static struct http_limits limits_of(const struct conf *conf,
                                     const struct conf_listen *l)
 {
@@ -136,7 +161,7 @@ static struct http_limits limits_of(const struct conf *conf,
         .header_total =
             (size_t)(s->large_header_buffers * s->large_header_buffer_size),
         .header_notes = (size_t)s->large_header_buffers * NOTES,
-        .connections = conf->worker_connections,
+        .connections = connections_of(conf),
         .header_msec = s->client_header_timeout,
         .body_msec = s->root->client_body_timeout,
         .send_msec = s->root->send_timeout,
@@ -234,7 +259,7 @@ void setup_no_core(void)
 /* Before anybody comes; a request and a platform call take theirs. */
 enum err setup_descriptors(unsigned workers, unsigned listens)
 {
-    enum { PROCESS = 32, WORKER = 10, LISTEN = 2 };
+    enum { PROCESS = 32, WORKER = 11, LISTEN = 2 };
     struct rlimit limit;
     rlim_t need = PROCESS + workers * (WORKER + (rlim_t)listens * LISTEN);
     if (getrlimit(RLIMIT_NOFILE, &limit) || limit.rlim_cur >= need)
@@ -262,7 +287,9 @@ enum err setup_limits(const struct conf *conf)
     if (limit.rlim_cur && setrlimit(RLIMIT_NOFILE, &limit))
         log_write(LOG_ALERT, "setrlimit(RLIMIT_NOFILE, %llu) failed (%d: %s)",
                   (unsigned long long)limit.rlim_cur, errno, strerror(errno));
-    return setup_descriptors(conf->worker_processes, listens);
+    enum err e = setup_descriptors(conf->worker_processes, listens);
+    warn_of_connections(conf);
+    return e;
 }
 
 enum err setup_user(const struct conf *conf)

@@ -280,6 +280,8 @@ static void on_pulse(uv_timer_t *timer)
     char id[16];
     struct slice label = { id,
                            (size_t)snprintf(id, sizeof id, "%u", w->api.id) };
+    if (w->http)
+        http_server_measure(w->http, label);
     metric_set(metrics_gauge("latchkey_lua_bytes",
                              "Memory of a worker's Lua state.",
                              (const char *const[]){ "worker", NULL }),

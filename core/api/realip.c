@@ -16,6 +16,29 @@ static bool is_believed(const struct conf_realip *c, const struct ip *ip)
     return false;
 }
 
+static bool is_believed_in(const struct conf_location *at,
+                           const struct ip_block *outside, const struct ip *ip)
+{
+    if (at->realip.from != outside && is_believed(&at->realip, ip))
+        return true;
+    for (const struct conf_location *c = at->children; c; c = c->next)
+        if (is_believed_in(c, at->realip.from, ip))
+            return true;
+    return false;
+}
+
+bool realip_believes(const struct conf_listen *l, const struct ip *ip)
+{
+    const struct ip_block *last = NULL; /* what the servers inherit is one */
+    for (unsigned i = 0; i < l->nservers; i++) {
+        const struct conf_location *root = l->servers[i]->root;
+        if (is_believed_in(root, last, ip))
+            return true;
+        last = root->realip.from;
+    }
+    return false;
+}
+
 static bool is_separator(char c)
 {
     return c == ' ' || c == ',';

@@ -306,7 +306,17 @@ static void on_end(struct http_request *http, void *user)
     vm_release(r->api->vm);
 }
 
+static unsigned on_newcomer(struct http_listen *l, const struct ip *ip,
+                            void *user)
+{
+    struct api *api = *(struct api **)user;
+    const struct conf_listen *listen = find_listen(api->conf, l);
+    unsigned max = api->conf->connections_per_address;
+    return max && listen && !realip_believes(listen, ip) ? max : 0;
+}
+
 const struct http_events request_events = { on_hello,
+                                            on_newcomer,
                                             on_headers,
                                             on_request,
                                             body_happened,

@@ -137,6 +137,10 @@ struct slice realip_address(const struct request *r);
 unsigned realip_port(const struct request *r);
 void realip_resolve(struct request *r, const struct conf_realip *c);
 
+/* Whether it is a proxy that is believed anywhere behind this address.
+ * (realip.c) */
+bool realip_believes(const struct conf_listen *l, const struct ip *ip);
+
 /* Finds r->location for r->uri. (phase.c) */
 void phase_locate(struct request *r);
 

@@ -64,7 +64,7 @@ static enum err set_defaults(struct scope *s)
     struct conf *c = s->conf;
     const char *log = s->loader->options->error_log;
     c->worker_processes = 1;
-    c->worker_connections = 512;
+    c->connections_per_address = 256;
     c->master_process = c->apps_watch = true;
     c->lua_regex_cache_max_entries = 1024;
     c->lua_run_timeout = 30000;

@@ -394,7 +394,7 @@ struct conf {
     struct conf_file *files;
 
     unsigned worker_processes;
-    unsigned worker_connections;
+    unsigned worker_connections;   /* 0: as descriptors allow */
     unsigned worker_rlimit_nofile; /* 0: leave it */
     struct conf_thread_pool *thread_pools;
     bool daemon, master_process;
@@ -422,8 +422,9 @@ struct conf {
     const char *apps;   /* absolute */
     bool apps_watch;
     struct conf_secret master_key, service_key, admin_token;
-    const char *node;      /* NULL: the host name */
-    const char *event_log; /* NULL: none */
+    unsigned connections_per_address; /* 0: any number */
+    const char *node;                 /* NULL: the host name */
+    const char *event_log;            /* NULL: none */
 
     const struct conf_sockets *sockets; /* of http; NULL: there is none */
     struct conf_server *servers;

@@ -238,6 +238,8 @@ static const struct directive table[] = {
     /* our own */
     { "latchkey_store", IN_HTTP, 1, 1, latchkey_store, CONF(store) },
     { "latchkey_apps", IN_HTTP, 1, 2, latchkey_apps, CONF(apps) },
+    { "latchkey_connections_per_address", IN_HTTP, 1, 1,
+      setting_number, CONF(connections_per_address) },
     { "latchkey_master_key", IN_HTTP, 1, 1,
       latchkey_secret, CONF(master_key) },
     { "latchkey_service_key", IN_HTTP, 1, 1,

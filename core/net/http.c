@@ -18,7 +18,8 @@ void *http_on_uri(void *listen, const char *uri, struct MHD_Connection *mhd)
     const union MHD_ConnectionInfo *info =
         MHD_get_connection_info(mhd, MHD_CONNECTION_INFO_SOCKET_CONTEXT);
     struct http_conn *c = info ? info->socket_context : NULL;
-    struct http_request *r = c ? arena_alloc(&c->arena, sizeof *r) : NULL;
+    struct http_request *r =
+        c && !c->gone ? arena_alloc(&c->arena, sizeof *r) : NULL;
     if (!r)
         return NULL;
     r->arena = c->arena; /* r lies in it */
@@ -33,7 +34,10 @@ void *http_on_uri(void *listen, const char *uri, struct MHD_Connection *mhd)
     c->request = r;
     c->refs++;
     c->requests++;
+    uint64_t whole = c->deadline; /* of a first head: since it came */
     http_conn_enter(c, HTTP_HEADER, l->limits.header_msec);
+    if (c->requests == 1 && whole)
+        c->deadline = whole;
     return r;
 }
 
@@ -154,6 +158,7 @@ static enum MHD_Result take_body(struct http_request *r, const char *data,
                                  size_t *size)
 {
     bool wanted = !r->fault && !r->parted;
+    http_conn_take_body(r->conn, r->parted ? 0 : *size);
     if (wanted && r->body.len + *size > r->max_body) {
         r->fault = 413;
         buf_free(&r->body);
@@ -163,7 +168,6 @@ static enum MHD_Result take_body(struct http_request *r, const char *data,
     else
         buf_add(&r->body, SLICE_OF(data, *size));
     *size = 0;
-    http_conn_enter(r->conn, HTTP_BODY, r->listen->limits.body_msec);
     if (r->arriving && wanted)
         r->listen->server->events->on_body(r, r->listen->server->user);
     return r->drained > drain_max || !buf_ok(&r->body) ? MHD_NO : MHD_YES;
@@ -245,7 +249,7 @@ enum MHD_Result http_on_access(void *listen, struct MHD_Connection *mhd,
         begin(r, method, version);
         if (refuse_early(r))
             return answer_now(r);
-        http_conn_enter(r->conn, HTTP_BODY, r->listen->limits.body_msec);
+        http_conn_take_body(r->conn, 0);
         if (r->announced && !r->fault)
             http_slow_note(r);
         return MHD_YES; /* to answer from here would close the connection */

@@ -17,17 +17,23 @@ struct certificate;
 struct http_conn;
 struct http_listen;
 struct http_server;
+struct ip;
 
 struct http_header {
     struct slice name, value;
 };
 
-struct http_limits {     /* of a listening address */
-    size_t header_line;  /* longest request or header line, bytes */
-    size_t header_total; /* all of them */
-    size_t header_notes; /* memory for what is noted of each, besides */
-    unsigned connections;
-    uint64_t header_msec, body_msec, send_msec; /* 0: no limit */
+enum { HTTP_BODY_RATE = 500 }; /* bytes a second */
+
+struct http_limits {      /* of a listening address */
+    size_t header_line;   /* longest request or header line, bytes */
+    size_t header_total;  /* all of them */
+    size_t header_notes;  /* memory for what is noted of each, besides */
+    unsigned connections; /* at least 1 */
+    /* For a whole head; between two pieces of a body, and for the whole of it
+     * unless its mean rate is HTTP_BODY_RATE; between two steps of an answer.
+     * 0: no limit. */
+    uint64_t header_msec, body_msec, send_msec;
     const char *tls; /* GnuTLS's priorities; NULL: plain HTTP */
 };
 
@@ -78,6 +84,10 @@ struct http_events {
      * none for it.  The connection takes a reference. */
     struct certificate *(*on_hello)(struct http_listen *l, struct slice name,
                                     void *user);
+    /* How many connections this address may hold; 0: any number, they are not
+     * counted. */
+    unsigned (*on_newcomer)(struct http_listen *l, const struct ip *ip,
+                            void *user);
     /* Line and headers are there: set max_body. */
     void (*on_headers)(struct http_request *r, void *user);
     /* All of it is there (or fault says why not), but for the body of one that
@@ -129,8 +139,9 @@ void http_server_quiesce(struct http_server *s);
 /* All requests are answered, and the answers out; who was let in has asked. */
 bool http_server_drained(const struct http_server *s);
 
-/* Open connections (for metrics). */
-unsigned http_server_connections(const struct http_server *s);
+/* Sets the metric of open connections: as in nginx, idle ones wait, heads and
+ * bodies are read, the rest is answered. */
+void http_server_measure(const struct http_server *s, struct slice worker);
 
 /* Breaks what is open; the loop then closes the handles and frees s. */
 void http_server_free(struct http_server *s);

@@ -61,7 +61,13 @@ struct http_conn *http_conn_new(struct http_listen *l,
         c->next->prev = &c->next;
     l->conns = c;
     l->count++;
-    http_conn_enter(c, HTTP_IDLE, l->limits.header_msec);
+    c->source = l->newcomer->source;
+    l->newcomer->source = (struct http_source){ 0 };
+    http_conn_enter(c, HTTP_IDLE,
+                    l->server->draining ? HTTP_FRESH_MSEC
+                                        : l->limits.header_msec);
+    http_room_list(c, true);
+    http_hangup_watch(c);
     return c;
 }
 
@@ -69,10 +75,14 @@ void http_conn_closed(struct http_conn *c)
 {
     http_conn_enter(c, HTTP_IDLE, 0);
     http_conn_unwatch(c);
+    http_room_list(c, false);
+    http_hangup_forget(c);
     *c->prev = c->next;
     if (c->next)
         c->next->prev = c->prev;
     c->listen->count--;
+    http_source_drop(&c->source);
+    http_accept_again(c->listen->server);
     http_tls_end(c);
     c->fd = -1;
     http_conn_unref(c);
@@ -91,8 +101,34 @@ void http_conn_enter(struct http_conn *c, enum http_state state, uint64_t msec)
 {
     c->listen->sending += state == HTTP_SENDING;
     c->listen->sending -= c->state == HTTP_SENDING;
+    uint64_t now = uv_now(c->listen->server->loop);
+    if (state != c->state) {
+        c->since = now;
+        c->body = 0;
+        http_room_list(c, state == HTTP_IDLE);
+    }
     c->state = state;
-    c->deadline = msec ? uv_now(c->listen->server->loop) + msec : 0;
+    c->deadline = msec ? now + msec : 0;
+}
+
+/* nginx's limit is between two pieces: who sends a byte a second would stay
+ * for ever.  So all of a body has a limit too, which grows with what comes. */
+void http_conn_take_body(struct http_conn *c, size_t got)
+{
+    uint64_t msec = c->listen->limits.body_msec;
+    http_conn_enter(c, HTTP_BODY, msec);
+    c->body += got;
+    uint64_t whole = c->since + msec + c->body * 1000 / HTTP_BODY_RATE;
+    if (c->deadline > whole)
+        c->deadline = whole;
+}
+
+/* libmicrohttpd sees an end of file, and closes.  What came before it and was
+ * not read yet would be answered to nobody: nobody reads it. */
+void http_conn_cut(struct http_conn *c)
+{
+    c->gone = true;
+    shutdown(c->fd, SHUT_RDWR);
 }
 
 static void on_disconnect(uv_poll_t *watch, int status, int events)
@@ -156,7 +192,9 @@ static void on_late(struct http_conn *c)
     }
     if (c->request)
         c->request->late = true;
-    shutdown(c->fd, SHUT_RDWR);
+    if (c->state != HTTP_IDLE || !c->requests)
+        http_room_slow();
+    http_conn_cut(c);
 }
 
 void http_conn_sweep(struct http_listen *l)

@@ -8,8 +8,8 @@
 #include "net/http_private.h"
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
 #include <netdb.h>
-#include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/file.h>
@@ -18,14 +18,11 @@
 #include <sys/un.h>
 #include <unistd.h>
 
-enum { SWEEP_MSEC = 500, RUNS = 4, QUEUE_RUNS = 1000, FRESH_MSEC = 1000 };
-enum { STILL_RUNS = 16, PAUSE_MAX = 64 }; /* ms */
-
-static void drive(struct http_listen *l);
+enum { SWEEP_MSEC = 500, RUNS = 4, STILL_RUNS = 16, PAUSE_MAX = 64 /* ms */ };
 
 void http_on_timer(uv_timer_t *timer)
 {
-    drive(timer->data);
+    http_drive(timer->data);
 }
 
 static bool has_more(struct http_listen *l)
@@ -50,21 +47,24 @@ static unsigned pause_of(const struct http_listen *l)
     return l->pause < PAUSE_MAX ? l->pause * 2 + 1 : PAUSE_MAX;
 }
 
-static void run(struct http_listen *l)
+bool http_run(struct http_listen *l)
 {
     for (int i = 0; i < RUNS || (!l->moved && i < STILL_RUNS); i++) {
         l->resumed = l->moved = false;
         MHD_run(l->daemon);
         if (!has_more(l))
-            return;
+            return true;
     }
     l->pause = pause_of(l);
     uv_timer_start(&l->timer, http_on_timer, l->pause, 0); /* others first */
+    return false;
 }
 
-static void drive(struct http_listen *l)
+void http_drive(struct http_listen *l)
 {
-    run(l);
+    bool settled = http_run(l) || !l->moved;
+    if (settled && !LIST_EMPTY(&l->halves))
+        http_hangup_settle(l);
     if (l->slow)
         http_slow_dispatch(l);
     if (l->drained)
@@ -78,7 +78,7 @@ static void on_readable(uv_poll_t *poll, int status, int events)
     (void)status;
     (void)events;
     ((struct http_listen *)poll->data)->pause = 0;
-    drive(poll->data);
+    http_drive(poll->data);
 }
 
 static void on_prepare(uv_prepare_t *prepare)
@@ -87,14 +87,16 @@ static void on_prepare(uv_prepare_t *prepare)
     s->turn++;
     for (struct http_listen *l = s->listens; l; l = l->next)
         if (l->resumed || l->lingering)
-            drive(l);
+            http_drive(l);
 }
 
 static void on_sweep(uv_timer_t *timer)
 {
     struct http_server *s = timer->data;
-    for (struct http_listen *l = s->listens; l; l = l->next)
+    for (struct http_listen *l = s->listens; l; l = l->next) {
         http_conn_sweep(l);
+        http_accept_resume(l); /* what was short may not be any more */
+    }
 }
 
 static void on_connection(void *listen, struct MHD_Connection *mhd,
@@ -126,18 +128,25 @@ enum err http_server_new(struct http_server **out, uv_loop_t *loop,
     s->loop = loop;
     s->events = events;
     s->user = user;
-    s->handles = 3;
+    enum err e = http_hangup_open(s);
+    if (e != OK) {
+        free(s);
+        return e;
+    }
+    http_room_open();
+    s->handles += 4;
     uv_prepare_init(loop, &s->prepare);
     uv_idle_init(loop, &s->idle);
     uv_timer_init(loop, &s->sweep);
-    s->prepare.data = s->sweep.data = s;
+    uv_timer_init(loop, &s->again);
+    s->prepare.data = s->sweep.data = s->again.data = s;
     uv_prepare_start(&s->prepare, on_prepare);
     uv_timer_start(&s->sweep, on_sweep, SWEEP_MSEC, SWEEP_MSEC);
     *out = s;
     return OK;
 }
 
-static struct MHD_Daemon *start_daemon(struct http_listen *l, int fd)
+static struct MHD_Daemon *start_daemon(struct http_listen *l)
 {
     const struct http_limits *limits = &l->limits;
     size_t memory = limits->header_total + limits->header_notes;
@@ -146,14 +155,14 @@ static struct MHD_Daemon *start_daemon(struct http_listen *l, int fd)
         { MHD_OPTION_HTTPS_CERT_CALLBACK, 0, http_tls_callback() },
         { MHD_OPTION_END, 0, NULL }
     };
-    unsigned flags = MHD_USE_EPOLL | MHD_ALLOW_SUSPEND_RESUME;
+    unsigned flags = MHD_USE_EPOLL | MHD_ALLOW_SUSPEND_RESUME |
+                     MHD_USE_NO_LISTEN_SOCKET; /* http_accept.c has it */
     return MHD_start_daemon(
         limits->tls ? flags | MHD_USE_TLS : flags, 0, NULL, NULL,
         http_on_access, l, MHD_OPTION_ARRAY, limits->tls ? tls : tls + 2,
-        MHD_OPTION_LISTEN_SOCKET, fd, MHD_OPTION_CONNECTION_LIMIT,
-        limits->connections, MHD_OPTION_CONNECTION_MEMORY_LIMIT, memory,
-        MHD_OPTION_URI_LOG_CALLBACK, http_on_uri, l,
-        MHD_OPTION_UNESCAPE_CALLBACK, keep_escapes, NULL,
+        MHD_OPTION_CONNECTION_LIMIT, (unsigned)INT_MAX,
+        MHD_OPTION_CONNECTION_MEMORY_LIMIT, memory, MHD_OPTION_URI_LOG_CALLBACK,
+        http_on_uri, l, MHD_OPTION_UNESCAPE_CALLBACK, keep_escapes, NULL,
         MHD_OPTION_NOTIFY_COMPLETED, http_on_completed, l,
         MHD_OPTION_NOTIFY_CONNECTION, on_connection, l, MHD_OPTION_END);
 }
@@ -168,7 +177,10 @@ enum err http_server_listen(struct http_server *s, int fd,
     l->server = s;
     l->limits = *limits;
     l->tag = tag;
-    l->daemon = start_daemon(l, fd);
+    TAILQ_INIT(&l->fresh);
+    TAILQ_INIT(&l->kept);
+    LIST_INIT(&l->halves);
+    l->daemon = start_daemon(l);
     if (!l->daemon) {
         free(l);
         return err_set(ERR_IO, "libmicrohttpd does not start on socket %d", fd);
@@ -180,22 +192,11 @@ enum err http_server_listen(struct http_server *s, int fd,
     l->poll.data = l->timer.data = l;
     s->handles += 2;
     uv_poll_start(&l->poll, UV_READABLE, on_readable);
+    http_accept_start(l, fd);
     l->next = s->listens;
     s->listens = l;
     *out = l;
     return OK;
-}
-
-/* Connections that the system has made already: its queue goes with the
- * socket. */
-static void take_queue(struct http_listen *l)
-{
-    const union MHD_DaemonInfo *info =
-        MHD_get_daemon_info(l->daemon, MHD_DAEMON_INFO_LISTEN_FD);
-    struct pollfd queue = { .fd = info ? info->listen_fd : -1,
-                            .events = POLLIN };
-    for (int i = 0; i < QUEUE_RUNS && poll(&queue, 1, 0) > 0; i++)
-        drive(l);
 }
 
 /* Those who have not asked yet may, for a moment. */
@@ -203,36 +204,29 @@ static void limit_fresh(struct http_listen *l)
 {
     for (struct http_conn *c = l->conns; c; c = c->next)
         if (c->state == HTTP_IDLE && !c->requests)
-            http_conn_enter(c, HTTP_IDLE, FRESH_MSEC);
+            http_conn_enter(c, HTTP_IDLE, HTTP_FRESH_MSEC);
 }
 
 void http_server_quiesce(struct http_server *s)
 {
     s->draining = true;
     for (struct http_listen *l = s->listens; l; l = l->next) {
-        take_queue(l);
+        http_accept_rest(l);
         limit_fresh(l);
-        MHD_socket fd = MHD_quiesce_daemon(l->daemon);
-        if (fd != MHD_INVALID_SOCKET)
-            close(fd);
+        http_accept_stop(l);
     }
 }
 
 bool http_server_drained(const struct http_server *s)
 {
-    for (const struct http_listen *l = s->listens; l; l = l->next)
+    for (const struct http_listen *l = s->listens; l; l = l->next) {
+        if (l->held.fd >= 0)
+            return false;
         for (const struct http_conn *c = l->conns; c; c = c->next)
             if (c->state != HTTP_IDLE || !c->requests)
                 return false;
+    }
     return !s->active;
-}
-
-unsigned http_server_connections(const struct http_server *s)
-{
-    unsigned n = 0;
-    for (const struct http_listen *l = s->listens; l; l = l->next)
-        n += l->count;
-    return n;
 }
 
 void *http_listen_tag(const struct http_listen *l)
@@ -253,7 +247,7 @@ static void on_handle_closed(uv_handle_t *handle)
     free(s);
 }
 
-static void close_handle(struct http_server *s, uv_handle_t *handle)
+void http_close_handle(struct http_server *s, uv_handle_t *handle)
 {
     handle->data = s;
     uv_close(handle, on_handle_closed);
@@ -274,15 +268,18 @@ void http_server_free(struct http_server *s)
     s->stopping = true;
     uv_prepare_stop(&s->prepare);
     for (struct http_listen *l = s->listens; l; l = l->next) {
+        http_accept_stop(l);
         uv_poll_stop(&l->poll);
         stop_daemon(l);
-        close_handle(s, (uv_handle_t *)&l->poll);
-        close_handle(s, (uv_handle_t *)&l->timer);
+        http_close_handle(s, (uv_handle_t *)&l->poll);
+        http_close_handle(s, (uv_handle_t *)&l->timer);
     }
     http_abandon_detached(s);
-    close_handle(s, (uv_handle_t *)&s->sweep);
-    close_handle(s, (uv_handle_t *)&s->idle);
-    close_handle(s, (uv_handle_t *)&s->prepare);
+    http_hangup_close(s);
+    http_close_handle(s, (uv_handle_t *)&s->sweep);
+    http_close_handle(s, (uv_handle_t *)&s->again);
+    http_close_handle(s, (uv_handle_t *)&s->idle);
+    http_close_handle(s, (uv_handle_t *)&s->prepare);
 }
 
 static int unix_socket(void)

@@ -18,7 +18,8 @@ static void an_empty_file_gives_the_defaults(void **state)
     struct fixture *f = *state;
     struct conf *c = fixture_load(f, "");
     assert_int_equal(c->worker_processes, 1);
-    assert_int_equal(c->worker_connections, 512);
+    assert_int_equal(c->worker_connections, 0); /* by descriptors */
+    assert_int_equal(c->connections_per_address, 256);
     assert_false(c->daemon);
     assert_true(c->master_process);
     assert_string_equal(c->error_log, "stderr");
