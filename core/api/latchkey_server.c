@@ -112,6 +112,15 @@ static int f_settled_time(lua_State *L)
     return 1;
 }
 
+/* server.run_within(seconds): the running task's script may take so much of the
+ * processor's time between two waits. */
+static int f_run_within(lua_State *L)
+{
+    lua_Number msec = luaL_checknumber(L, 1) * 1000;
+    task_check(L)->run_msec = msec >= 1 ? (uint64_t)msec : 1;
+    return 0;
+}
+
 /* server.mac(label, text) -> 32 bytes: a keyed hash under the master key, for
  * looking up what must not be stored as it is. */
 static int f_mac(lua_State *L)
@@ -179,6 +188,7 @@ void latchkey_server_open(struct vm *vm, lua_State *L)
                                       { "faults", f_faults },
                                       { "is_admin", f_is_admin },
                                       { "settled_time", f_settled_time },
+                                      { "run_within", f_run_within },
                                       { "is_service", f_is_service },
                                       { "mac", f_mac },
                                       { "event", f_event },

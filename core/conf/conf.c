@@ -68,6 +68,7 @@ static enum err set_defaults(struct scope *s)
     c->master_process = c->apps_watch = true;
     c->lua_regex_cache_max_entries = 1024;
     c->lua_run_timeout = 30000;
+    c->lua_memory_limit = 512u << 20;
     c->lua_max_pending_timers = 1024;
     c->lua_max_running_timers = 256;
     c->lua_worker_thread_vm_pool_size = 100;

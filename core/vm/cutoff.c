@@ -240,13 +240,15 @@ static void prepare_stubs(struct vm *vm)
 
 static bool ran_for_long(void)
 {
+    uint64_t most;
     if (!self.vm || self.turn != self.seen) {
         self.seen = self.turn;
         self.msec = 0;
         return false;
     }
     self.msec += TICK_MSEC;
-    return self.msec >= self.vm->limits.msec && self.vm->limits.msec;
+    most = limits_msec(self.vm);
+    return most && self.msec >= most;
 }
 
 /* A tick during steps finds them under way. */
@@ -257,6 +259,7 @@ static void on_tick(int number, siginfo_t *info, void *context)
     if (!ran_for_long() || self.stepping)
         return;
     self.vm->limits.cut = true;
+    self.vm->limits.cut_msec = limits_msec(self.vm);
     limits_interrupt(self.vm);
     begin_steps(context);
 }

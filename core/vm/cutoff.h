@@ -1,6 +1,7 @@
 /* cutoff.h -- stops scripts that run too long, also where LuaJIT has compiled
  * them.  For limits.c. */
 #pragma once
+#include <stdint.h>
 
 struct vm;
 
@@ -19,6 +20,9 @@ void cutoff_stop(void);
 
 /* The interpreter saw the interrupt, in a script of this vm. */
 struct vm *cutoff_arrived(void);
+
+/* limits.c's: how long the script that runs now may. */
+uint64_t limits_msec(const struct vm *vm);
 
 /* limits.c's: makes the interpreter call us before its next instruction. */
 void limits_interrupt(struct vm *vm);

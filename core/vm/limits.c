@@ -7,6 +7,7 @@
  * is, for a script but not for the core.  Time: see cutoff.c. */
 #include "vm/limits.h"
 #include "vm/cutoff.h"
+#include "vm/task.h"
 #include "vm/vm.h"
 #include <string.h>
 
@@ -45,13 +46,30 @@ static void fail(lua_State *L, const char *format, size_t limit)
     lua_error(L);
 }
 
+/* Also called from a signal. */
+uint64_t limits_msec(const struct vm *vm)
+{
+    const struct task *t = vm->running;
+    return t && t->run_msec ? t->run_msec : vm->limits.msec;
+}
+
 static void on_instruction(lua_State *L, lua_Debug *at)
 {
     (void)at;
     struct vm *vm = cutoff_arrived();
-    if (vm->limits.cut) {
-        fail(L, "%sran for over %d ms without waiting (lua_run_timeout)",
-             vm->limits.msec);
+    struct limits *l = &vm->limits;
+    if (l->cut && limits_msec(vm) != l->cut_msec) {
+        unhook(vm); /* it was another's, and this one goes on in its turn */
+        cutoff_begin(vm);
+        return;
+    }
+    if (l->cut) {
+        fail(
+            L,
+            l->cut_msec == l->msec
+                ? "%sran for over %d ms without waiting (lua_run_timeout)"
+                : "%sran for over %d ms without waiting (the policy's timeout)",
+            l->cut_msec);
         return; /* never: and it stays, so that no pcall goes on for long */
     }
     unhook(vm);
@@ -105,8 +123,7 @@ void limits_set(struct vm *vm, uint64_t msec, size_t bytes)
     lua_State *L = vm->L;
     l->msec = msec;
     l->bytes = bytes;
-    if (msec)
-        cutoff_prepare(vm);
+    cutoff_prepare(vm);
     if (!bytes)
         return;
     l->used = (size_t)lua_gc(L, LUA_GCCOUNT, 0) * 1024 +

@@ -14,6 +14,7 @@ struct limits {
     unsigned depth;
     bool inside;          /* Lua runs, and catches what is raised */
     bool cut;             /* the running script is to end */
+    uint64_t cut_msec;    /* the limit that was passed */
     bool full;            /* ... or to collect all garbage first */
     bool refused;         /* it was refused memory */
     bool pressed;         /* the collector works harder */

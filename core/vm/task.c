@@ -121,6 +121,7 @@ struct task *task_new(struct vm *vm, lua_State *L, int nargs)
     lua_xmove(L, t->co, nargs + 1);
     t->state = TASK_NEW;
     t->ok = t->unwinding = false;
+    t->run_msec = 0;
     t->cancel = NULL;
     t->op = t->owner = t->user = NULL;
     t->settings = NULL;
@@ -161,6 +162,7 @@ void task_adopt(struct task *parent, struct task *child)
     child->parent = parent;
     child->owner = parent->owner;
     child->context = parent->context;
+    child->run_msec = parent->run_msec;
     child->sibling = parent->children;
     parent->children = child;
     parent->running_children++;

@@ -36,6 +36,8 @@ struct task {
     const void *settings;      /* the root's, where it has no owner */
     struct cleanup *cleanups;  /* likewise: run when it is released */
     const char *context;       /* "content_by_lua*", "ngx.timer": for errors */
+    uint64_t run_msec; /* processor time between two waits; 0: the vm's limit.
+                        * Light threads inherit it. */
     /* Ended: results (ok), or an error (not ok), lie on t->co and go with
      * the task, which is released after this returns. */
     void (*on_done)(struct task *t, bool ok);

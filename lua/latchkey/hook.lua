@@ -7,6 +7,7 @@
 local cjson = require "cjson.safe"
 local identity = require "latchkey.identity"
 local req = require "latchkey.request"
+local server = require "latchkey.server"
 local session = require "latchkey.session"
 
 local ngx = ngx
@@ -76,13 +77,19 @@ local function guarded(f, ...)
   return xpcall(f, debug.traceback, ...)
 end
 
+-- guarded, within so many seconds of the processor's time.
+local function bounded(seconds, f, ...)
+  server.run_within(seconds)
+  return guarded(f, ...)
+end
+
 local function sleep(seconds)
   ngx.sleep(seconds)
 end
 
 -- guarded(f, ...) that is given up after so many seconds.
 local function limited(seconds, f, ...)
-  local thread = ngx.thread.spawn(guarded, f, ...)
+  local thread = ngx.thread.spawn(bounded, seconds, f, ...)
   if coroutine.status(thread) == "zombie" then -- it has not waited
     return select(2, ngx.thread.wait(thread))
   end
