@@ -303,8 +303,7 @@ local function answer(policy, request, data, reason, msg)
     failures.refused(policy, request, reason, msg)
   end
   if policy and policy.on_error and not data then
-    local ok, failed = hook.told(policy, request, reason, msg)
-    if not ok then reason, msg, request.action = failed, nil, nil end
+    hook.told(policy, request, reason, msg)
   end
   local reshape = policy and policy.reply
   if not reshape then

@@ -19,7 +19,7 @@ function app.env(name)
   if not value or value == "" then
     error(("the environment's %s is not set"):format(name), 2)
   end
-  return value
+  return (value:gsub("^%s+", ""):gsub("%s+$", ""))
 end
 
 -- A file's text without blanks around; relative to the prefix.
@@ -60,16 +60,31 @@ local function line_of(text, path)
   return newlines + 1
 end
 
--- Lua quotes the source where it does not parse, and that may be a secret.
+-- In one line, and without the source that Lua quotes where it does not parse:
+-- that may be a secret.
 local function without_source(message)
-  return (message:gsub(" near '.*$", ""))
+  return (message:gsub(" near '.*$", ""):gsub("%s*\n%s*", " "))
+end
+
+-- What a policy's code sees as its globals: ours for reading; its own names are
+-- its own.  A name that nobody set is a mistake, and not nil.
+local function globals()
+  return setmetatable({}, { __index = function(_, name)
+    local value = _G[name]
+    if value == nil then
+      error(('"%s" is not defined: is it misspelt, or are its quotes not "..."?')
+        :format(tostring(name)), 2)
+    end
+    return value
+  end })
 end
 
 -- The whole policy that text says, or raises "PATH:LINE: why".
 local function load_policy(path, text)
   local chunk, why = loadstring(text, "@" .. path)
   if not chunk then error(without_source(why), 0) end
-  local raw = chunk()
+  local ok, raw = pcall(setfenv(chunk, globals()))
+  if not ok then error(without_source(tostring(raw)), 0) end
   if getmetatable(raw) ~= Policy then
     error(("%s:1: a policy must return app { ... }"):format(path), 0)
   end

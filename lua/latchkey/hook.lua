@@ -22,6 +22,9 @@ Context.__index = Context
 
 -- Refuses what is under way: `denied` with msg; why is for log and metric.
 function Context:deny(why, msg)
+  if getmetatable(self) ~= Context then
+    error("deny is a method: write ctx:deny(why, msg)", 2)
+  end
   self.denied = { why = tostring(why or "denied"),
                   msg = msg ~= nil and tostring(msg) or nil }
 end
@@ -73,8 +76,21 @@ function hook.context(policy, user, record, request)
   return ctx
 end
 
+-- What was raised, in words, and where from.
+local function told_of(raised)
+  local kind = type(raised)
+  if kind == "nil" then
+    raised = "an error without a message"
+  elseif kind == "table" then
+    raised = "an error value: " .. (cjson.encode(raised) or tostring(raised))
+  elseif kind ~= "string" then
+    raised = "an error value: " .. tostring(raised)
+  end
+  return debug.traceback(raised:sub(1, 2000), 2)
+end
+
 local function guarded(f, ...)
-  return xpcall(f, debug.traceback, ...)
+  return xpcall(f, told_of, ...)
 end
 
 -- guarded, within so many seconds of the processor's time.
@@ -101,24 +117,115 @@ local function limited(seconds, f, ...)
   return false, ("not done within %g s"):format(seconds)
 end
 
+-- ---- what a hook leaves behind ------------------------------------------------
+
+local DEPTH = 50
+
+-- Whether a table's keys are all names, or 1 to n.
+local function keys_fault(value)
+  local count, numbers = 0, 0
+  for key in pairs(value) do
+    count = count + 1
+    if type(key) == "number" then numbers = numbers + 1
+    elseif type(key) ~= "string" then return "has a key that is no name" end
+  end
+  if numbers > 0 and numbers < count then return "mixes names and numbers" end
+  if numbers > 0 and #value ~= count then return "is a list with gaps" end
+end
+
+local fault_of
+
+local function table_fault(value, path, above)
+  if above[value] then return path .. " holds itself" end
+  if above.depth >= DEPTH then return path .. " is too deep" end
+  local fault = keys_fault(value)
+  if fault then return path .. " " .. fault end
+  above[value], above.depth = true, above.depth + 1
+  for key, inner in pairs(value) do
+    fault = fault_of(inner, path .. "." .. tostring(key), above)
+    if fault then return fault end
+  end
+  above[value], above.depth = nil, above.depth - 1
+end
+
+-- Why a value cannot be kept or sent, as "ctx.reply.x is a function"; or nil.
+function fault_of(value, path, above)
+  local kind = type(value)
+  if kind == "table" then return table_fault(value, path, above) end
+  if kind == "number" and (value ~= value or value == 1 / 0 or value == -1 / 0)
+  then
+    return path .. " is no number that JSON has"
+  end
+  if kind == "string" or kind == "number" or kind == "boolean"
+      or value == cjson.null or kind == "nil" then
+    return nil
+  end
+  return path .. " is a " .. kind
+end
+
+local function place_fault(value, path)
+  if type(value) ~= "table" then
+    return ("%s is a %s, not a table"):format(path, type(value))
+  end
+  return fault_of(value, path, { depth = 0 })
+end
+
+-- What is wrong with what a hook left in ctx and with what it returned, or nil.
+local function leaves_fault(name, ctx, result)
+  if type(ctx.user) ~= "table" then
+    return "ctx.user is a " .. type(ctx.user) .. ", not a table"
+  end
+  if type(ctx.session) ~= "table" then
+    return "ctx.session is a " .. type(ctx.session) .. ", not a table"
+  end
+  local fault = place_fault(ctx.user.attrs, "ctx.user.attrs")
+    or ctx.session.claims ~= nil
+      and place_fault(ctx.session.claims, "ctx.session.claims")
+    or place_fault(ctx.reply, "ctx.reply")
+  if fault then return "left " .. fault end
+  if name == "reply" then
+    if type(result) == "string" then return nil end
+    fault = place_fault(result, "its result")
+    return fault and fault .. ": it returns the body to send"
+  end
+  if result == false or type(result) == "string" then
+    return ("returned %s: to refuse, call ctx:deny(why, msg)"):format(
+      tostring(result))
+  end
+end
+
+-- The policy's file and the line where a hook begins.
+local function place_of(f)
+  local about = debug.getinfo(f, "S")
+  return ("%s:%d"):format(about.short_src, about.linedefined)
+end
+
 -- Calls policy[name](ctx, ...) where there is one.  -> true, what it returned;
 -- nil, "policy_error" (it raised, or took longer than the policy's timeout:
 -- the cause is in the log), or nil, "denied", msg.  May wait.
 function hook.call(policy, name, ctx, ...)
   local f = policy[name]
   if not f then return true end
+  local ctx_request = ctx.request -- a hook may take it out
   local ok, result = limited(policy.timeout, f, ctx, ...)
   if not ok then
-    ngx.log(ngx.ERR, name, " failed: request_id=", ctx.request.id,
+    ngx.log(ngx.ERR, name, " failed: request_id=", ctx_request.id,
       " app=", policy.name, " reason=policy_error: ", result)
     requests[ctx].hook_error = name .. ": " .. tostring(result):match "^[^\n]*"
     return nil, "policy_error"
   end
   if ctx.denied then
-    ngx.log(ngx.WARN, name, " denied: request_id=", ctx.request.id,
+    ngx.log(ngx.WARN, name, " denied: request_id=", ctx_request.id,
       " app=", policy.name, " reason=denied cause=", ctx.denied.why)
     requests[ctx].denial = ctx.denied.why
     return nil, "denied", ctx.denied.msg
+  end
+  local fault = leaves_fault(name, ctx, result)
+  if fault then
+    ngx.log(ngx.ERR, name, " failed: request_id=", ctx_request.id, " app=",
+      policy.name, " reason=policy_error: ", place_of(f), ": ", name, " ", fault)
+    requests[ctx].hook_error = name .. ": " .. fault
+    return nil, "policy_error"
   end
   return true, result
 end
@@ -225,11 +332,10 @@ function hook.after(policy, name, request, ...)
   return ok, result, msg
 end
 
--- Tells on_error of a refusal.  -> true; nil, "policy_error".  May wait.
+-- Tells on_error of a refusal, which stands whatever becomes of that.  May wait.
 function hook.told(policy, request, reason, msg)
   request.failure = { reason = reason, msg = msg }
-  local ok, failed = hook.after(policy, "on_error", request)
-  return ok or failed == "denied" or nil, failed
+  hook.after(policy, "on_error", request)
 end
 
 -- JSON with more fields below its own.

@@ -143,6 +143,11 @@ local function nearest(name, names)
   return best
 end
 
+-- What people call a platform, where that is not like its name.
+local nicknames = { weixin = "wechat", wx = "wechat", ["微信"] = "wechat",
+                    tt = "douyin", toutiao = "douyin", bytedance = "douyin",
+                    tiktok = "douyin", ["抖音"] = "douyin" }
+
 local function known_platform(value)
   if type(value) ~= "string" then return nil, "a platform's name" end
   local found, why = platform.find(value)
@@ -150,7 +155,8 @@ local function known_platform(value)
   if why then return nil, "a driver that loads: " .. why end
   local names = platform.names()
   return nil, ('"%s" or a driver\'s module, did you mean "%s"?'):format(
-    concat(names, '", "'), nearest(value, names))
+    concat(names, '", "'),
+    nicknames[value:lower()] or nearest(value, names))
 end
 
 local NONE = {} -- no default, and not required
@@ -163,7 +169,7 @@ local fields = {
   api = { base_urls, NONE },
   timeout = { up_to("60s", some_time), "5s" },
   session = {
-    ttl = { up_to "3650d", "30d" },
+    ttl = { up_to("3650d", some_time), "30d" },
     idle = { up_to "3650d", "7d" },
     max = { whole(1, 1000), 10 },
   },

@@ -1,8 +1,11 @@
 """What an app's policy decides: hooks, refresh, checks, exposure."""
 
+import re
 import time
 
 import pytest
+
+from harness import command
 
 DENIED = (403, "denied", "none")
 POLICY_ERROR = (500, "policy_error", "none")
@@ -137,9 +140,84 @@ def test_on_error_is_told_of_each_refusal(app):
     user.server.logged("told: open_data_rejected of " + openid)
 
 
-def test_on_error_that_raises_is_a_policy_error(app):
+def test_on_error_that_raises_changes_no_answer(app):
     user = app('on_error = function() error("no") end,')
+    assert user.session().refusal == (401, "token_missing", "login")
+    user.server.logged("on_error failed: .* no")
+
+
+LEFT = {
+    "ctx.user = nil": "ctx.user is a nil",
+    "ctx.user = 7": "ctx.user is a number",
+    "ctx.session = nil": "ctx.session is a nil",
+    "ctx.user.attrs = 'x'": r"ctx\.user\.attrs is a string",
+    "ctx.user.attrs.f = print": r"ctx\.user\.attrs\.f is a function",
+    "ctx.user.attrs.me = ctx.user.attrs": r"ctx\.user\.attrs\.me holds itself",
+    "ctx.user.attrs.l = { 1, [3] = 2 }": "is a list with gaps",
+    "ctx.user.attrs.l = { 1, a = 2 }": "mixes names and numbers",
+    "ctx.user.attrs.n = 0/0": "is no number that JSON has",
+    "ctx.session.claims = 'buyer'": r"ctx\.session\.claims is a string",
+    "ctx.session.claims = { f = print }": r"ctx\.session\.claims\.f is a func",
+    "ctx.reply = 'welcome'": r"ctx\.reply is a string",
+    "ctx.reply.f = function() end": r"ctx\.reply\.f is a function",
+    "ctx.deny('x')": r"write ctx:deny\(why, msg\)",
+    "return false": r"returned false: to refuse, call ctx:deny",
+    "return 'no'": r"returned no: to refuse, call ctx:deny",
+    "error({ code = 7 })": r'an error value: {"code":7}',
+    "error()": "an error without a message",
+    "error(nil)": "an error without a message",
+    "return undefined_thing": '"undefined_thing" is not defined',
+}
+
+
+@pytest.mark.parametrize("line", LEFT)
+def test_what_a_hook_leaves_is_blamed_on_its_place(app, line):
+    user = app(f"on_login = function(ctx)\n {line}\n end,")
+    assert user.login().refusal == POLICY_ERROR
+    found = user.server.logged(f"on_login failed: .*{LEFT[line]}.*")[0]
+    assert "request_id=" in found
+    assert re.search(r"shop\.lua:\d+", user.server.log), user.server.log
+
+
+@pytest.mark.parametrize("body", ["", "return 7", "return { f = print }",
+                                  "return nil", "return { 1, a = 2 }"])
+def test_a_reply_that_gives_no_body_is_told(app, body):
+    user = app(f"reply = function(ctx, answer) {body} end,")
     assert user.session().refusal == POLICY_ERROR
+    line = user.server.logged("reply failed: .*")[0]
+    assert "shop.lua:" in line and "its result" in line
+
+
+def check(server, text, **files):
+    one = server({"shop": text}, start=False)
+    for name, more in files.items():
+        (one.apps / "lib").mkdir(exist_ok=True)
+        (one.apps / "lib" / f"{name}.lua").write_text(more)
+    status, _, errors = command(one.folder, "-p", ".", "-c", one.conf.name,
+                                "-t", leaks=False)
+    assert status == 1, errors
+    return errors
+
+
+@pytest.mark.parametrize("fields, told", [
+    ("on_login = refuse_baned,", '"refuse_baned" is not defined'),
+    ("retain = \u201c180d\u201d,", "is not defined"),
+    ('session = { ttl = 0 },', '"session.ttl" must be a duration above 0'),
+])
+def test_a_name_that_nobody_set_does_not_load(server, fields, told):
+    errors = check(server, server.policy(fields))
+    assert told in errors and re.search(r"shop\.lua:\d+:", errors), errors
+
+
+def test_a_nickname_suggests_the_platform(server):
+    text = server.policy().replace('"wechat"', '"weixin"', 1)
+    assert 'did you mean "wechat"?' in check(server, text)
+
+
+def test_a_broken_neighbour_is_named_without_its_source(server):
+    text = 'local keys = require "lib.keys"\n' + server.policy()
+    errors = check(server, text, keys='return { secret = "s3cr3t-of-mine" "x" }')
+    assert "lib/keys.lua:1:" in errors and "s3cr3t" not in errors, errors
 
 
 ONCE = 'phone = { once = true }, code = { replay = "%s" },'
