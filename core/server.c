@@ -35,6 +35,7 @@ struct server {
     struct arena arena;
     struct generation *current; /* what the workers serve, or are told to */
     uint64_t number;
+    uint64_t read_since; /* when the first one's files began to be read; ms */
     struct worker **workers;
     unsigned started, ended, answered;
     struct worker_socket *sockets;
@@ -97,6 +98,32 @@ static void count_reloads(const struct generation *g)
     }
 }
 
+static const struct api_app *find_app(const struct generation *g,
+                                      struct slice name)
+{
+    for (unsigned i = 0; i < g->api.napps; i++)
+        if (slice_eq(g->api.apps[i].name, name))
+            return &g->api.apps[i];
+    return NULL;
+}
+
+static void tell_saves(const struct generation *before,
+                       const struct generation *g)
+{
+    for (unsigned i = 0; i < g->api.napps; i++) {
+        const struct api_app *app = &g->api.apps[i];
+        const struct api_app *old = find_app(before, app->name);
+        if (!app->fault && app->text.data &&
+            (!old || old->fault || !slice_eq(old->text, app->text)))
+            log_write(LOG_NOTICE, "policy \"%.*s\" is live",
+                      SLICE_FMT(app->name));
+    }
+    for (unsigned i = 0; i < before->api.napps; i++)
+        if (!find_app(g, before->api.apps[i].name))
+            log_write(LOG_NOTICE, "policy \"%.*s\" is gone",
+                      SLICE_FMT(before->api.apps[i].name));
+}
+
 /* ---- reload ----------------------------------------------------------------
  */
 
@@ -121,6 +148,7 @@ static void start_reload(struct server *s, bool whole)
         return;
     }
     struct generation *g;
+    uint64_t since = clock_msec();
     enum err e = generation_new(&g, s->options, whole ? NULL : s->current,
                                 s->current, &s->scratch, s->number + 1);
     if (e != OK) {
@@ -133,9 +161,10 @@ static void start_reload(struct server *s, bool whole)
     if (whole) {
         restarts_warn(s->current->conf, g->conf);
         log_open(g->conf->error_log, g->conf->log_level);
-        watch_folder(s->watch, g->conf->apps_watch ? g->conf->apps : NULL);
+        watch_folder(s->watch, g->conf->apps, g->conf->apps_watch, since);
     }
     count_reloads(g);
+    tell_saves(s->current, g);
     generation_unref(s->current);
     s->current = g;
     s->answered = 0;
@@ -218,7 +247,7 @@ static void now_serving(struct server *s)
 {
     const struct conf *conf = s->current->conf;
     s->serving = true;
-    watch_folder(s->watch, conf->apps_watch ? conf->apps : NULL);
+    watch_folder(s->watch, conf->apps, conf->apps_watch, s->read_since);
     enum err e = setup_pid_file(conf->pid); /* tells of all of the above */
     if (e != OK) {
         log_emerg("%s", err_text());
@@ -385,6 +414,7 @@ static enum err load_first(struct server *s)
 {
     if (s->options->error_log)
         log_open(s->options->error_log, LOG_WARN);
+    s->read_since = clock_msec();
     enum err e = generation_new(&s->current, s->options, NULL, NULL,
                                 &s->scratch, s->number = 1);
     if (e != OK)

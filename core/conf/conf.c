@@ -65,7 +65,8 @@ static enum err set_defaults(struct scope *s)
     const char *log = s->loader->options->error_log;
     c->worker_processes = 1;
     c->connections_per_address = 256;
-    c->master_process = c->apps_watch = true;
+    c->master_process = true;
+    c->apps_watch = CONF_WATCH_ON;
     c->lua_regex_cache_max_entries = 1024;
     c->lua_run_timeout = 30000;
     c->lua_memory_limit = 512u << 20;

@@ -387,6 +387,9 @@ struct conf_file { /* a file that was read, in that order; for -T */
     struct conf_file *next;
 };
 
+/* How a save of a policy is noticed. */
+enum conf_watch { CONF_WATCH_OFF, CONF_WATCH_ON, CONF_WATCH_POLL };
+
 struct conf {
     struct arena arena;
     const char *prefix; /* absolute, ends with a slash */
@@ -420,7 +423,7 @@ struct conf {
                          * is no store and no secret: just scripts */
     struct slice store; /* URL; the path of lmdb: is absolute */
     const char *apps;   /* absolute */
-    bool apps_watch;
+    enum conf_watch apps_watch;
     struct conf_secret master_key, service_key, admin_token;
     unsigned connections_per_address; /* 0: any number */
     const char *node;                 /* NULL: the host name */

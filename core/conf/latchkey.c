@@ -36,10 +36,15 @@ enum err latchkey_apps(struct scope *s, const struct directive *d,
     enum err e = setting_path(s, d, n);
     if (e || n->nargs < 2)
         return e;
-    s->conf->apps_watch = slice_eq(n->args[1], SLICE("watch=on"));
-    if (!s->conf->apps_watch && !slice_eq(n->args[1], SLICE("watch=off")))
-        return node_fail(n, "invalid parameter \"%s\"", n->args[1].data);
-    return OK;
+    static const char *const modes[] = { [CONF_WATCH_OFF] = "watch=off",
+                                         [CONF_WATCH_ON] = "watch=on",
+                                         [CONF_WATCH_POLL] = "watch=poll" };
+    for (int i = 0; i < (int)(sizeof modes / sizeof *modes); i++)
+        if (slice_eq(n->args[1], slice_str(modes[i]))) {
+            s->conf->apps_watch = (enum conf_watch)i;
+            return OK;
+        }
+    return node_fail(n, "invalid parameter \"%s\"", n->args[1].data);
 }
 
 /* The value is not shown: a secret written in its place by mistake must not
