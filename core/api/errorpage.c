@@ -67,7 +67,8 @@ static bool mentions_json(struct slice header)
 
 static bool wants_json(const struct request *r)
 {
-    return slice_starts(r->uri, SLICE("/v1/")) ||
+    return (r->http && r->http->malformed) ||
+           slice_starts(r->uri, SLICE("/v1/")) ||
            mentions_json(request_header(r, SLICE("Content-Type"))) ||
            mentions_json(request_header(r, SLICE("Accept")));
 }

@@ -63,41 +63,6 @@ static enum MHD_Result on_header(void *user, enum MHD_ValueKind kind,
     return MHD_YES;
 }
 
-/* Blanks in names and paths, and what some take for the end of a line. */
-static bool is_clean(struct slice s, bool blanks)
-{
-    for (size_t i = 0; i < s.len; i++) {
-        unsigned char c = (unsigned char)s.data[i];
-        if (c == '\0' || c == '\r' || (!blanks && (c <= ' ' || c == 0x7f)))
-            return false;
-    }
-    return true;
-}
-
-/* What says how long a body is must say it once, or two readers of one
- * stream would see different requests in it (RFC 9112 section 6.3). */
-static int framing_fault(struct http_request *r)
-{
-    unsigned lengths = 0, codings = 0, hosts = 0;
-    for (unsigned i = 0; i < r->header_count; i++) {
-        const struct http_header *h = &r->headers[i];
-        bool coding = slice_eq_nocase(h->name, SLICE("Transfer-Encoding"));
-        lengths += slice_eq_nocase(h->name, SLICE("Content-Length"));
-        hosts += slice_eq_nocase(h->name, SLICE("Host"));
-        codings += coding;
-        if (coding && !slice_eq_nocase(h->value, SLICE("chunked")))
-            return 501;
-        if (!is_clean(h->name, false) || !is_clean(h->value, true))
-            return 400;
-    }
-    bool http11 = slice_eq(r->version, SLICE("HTTP/1.1"));
-    r->announced = lengths + codings > 0;
-    return lengths + codings > 1 || hosts > 1 || (http11 && !hosts) ||
-                   (codings && !http11) || !is_clean(r->uri, false)
-               ? 400
-               : 0;
-}
-
 static void collect_headers(struct http_request *r)
 {
     const struct http_limits *limits = &r->listen->limits;
@@ -107,7 +72,9 @@ static void collect_headers(struct http_request *r)
         arena_alloc(&r->arena, (size_t)(count + 1) * sizeof *r->headers);
     if (r->headers)
         MHD_get_connection_values_n(r->mhd, MHD_HEADER_KIND, on_header, &in);
-    if ((r->fault = framing_fault(r)))
+    r->fault = http_head_fault(r);
+    r->malformed = r->fault != 0;
+    if (r->malformed)
         return;
     if (r->method.len + r->uri.len + 11 > limits->header_line)
         r->fault = 414;
@@ -127,7 +94,7 @@ struct slice http_header(const struct http_request *r, struct slice name)
 /* Where this request ends, nobody can tell: the connection ends with it. */
 bool http_is_unclear(const struct http_request *r)
 {
-    return r->fault == 400 || r->fault == 501;
+    return r->fault == 400 || r->fault == 501 || r->fault == 505;
 }
 
 /* A body over the limit is a fault already.  True: it is not worth reading,

@@ -49,6 +49,7 @@ struct http_request {
     struct buf body;
     size_t max_body; /* set in on_headers; beyond it: fault 413 */
     int fault; /* 0, or why it was not read whole: 400, 413, 414, 431, 501 */
+    bool malformed;          /* the fault is the head's */
     uint64_t keepalive_msec; /* set by the user before the reply; 0: close */
     unsigned keepalive_requests;
     uint64_t started; /* clock_msec() at its first byte */

@@ -116,6 +116,9 @@ void *http_tls_callback(void);
 void http_tls_begin(struct MHD_Connection *mhd, struct http_conn *c);
 void http_tls_end(struct http_conn *c);
 
+/* http_head.c: the status that refuses a head, or 0. */
+int http_head_fault(struct http_request *r);
+
 /* http_slow.c: bodies that take their time. */
 void http_slow_note(struct http_request *r);
 void http_slow_forget(struct http_request *r);
