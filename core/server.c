@@ -2,6 +2,7 @@
 #define _GNU_SOURCE
 #include "server.h"
 #include "base/clock.h"
+#include "base/crash.h"
 #include "base/log.h"
 #include "base/log_file.h"
 #include "base/metrics.h"
@@ -448,6 +449,7 @@ static enum err start(struct server *s)
     if (e != OK)
         return e;
     catch_signals(s);
+    crash_catch();
     return start_workers(s);
 }
 

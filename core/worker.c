@@ -2,6 +2,7 @@
 #define _GNU_SOURCE
 #include "worker.h"
 #include "api/request.h"
+#include "base/crash.h"
 #include "base/log.h"
 #include "base/log_capture.h"
 #include "base/metrics.h"
@@ -292,6 +293,7 @@ static void on_pulse(uv_timer_t *timer)
 static void *thread(void *user)
 {
     struct worker *w = user;
+    crash_thread();
     enum err e = open_all(w);
     report(w, w->first, e == OK);
     if (e == OK) {

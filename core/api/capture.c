@@ -5,6 +5,7 @@
  * goes through the phases of its location, and its answer stays in memory.
  * It begins when the script waits, as nginx has it. */
 #include "api/capture.h"
+#include "base/crash.h"
 #include <stdio.h>
 
 /* t[name] = value, a second value makes a list; the table is on top. */
@@ -50,6 +51,8 @@ static void drop_sub(struct request *sub)
     sub->finished = true;
     request_drop_task(sub);
     buf_free(&sub->output);
+    crash_forget(sub->crash_note);
+    sub->crash_note = 0;
     ngx_body_drop(sub);
     luaL_unref(sub->api->vm->L, LUA_REGISTRYINDEX, sub->ctx_ref);
     sub->ctx_ref = LUA_NOREF;

@@ -2,6 +2,7 @@
 #include "api/request.h"
 #include "api/access_log.h"
 #include "base/clock.h"
+#include "base/crash.h"
 #include "base/log.h"
 #include "base/metrics.h"
 #include "base/uri.h"
@@ -65,22 +66,30 @@ static void put_hex(char *to, unsigned digits, uint64_t n)
 /* Ours count up from a random start, so that they do not meet another
  * node's or an earlier run's.  The digits that change come last: LuaJIT's
  * hash of a string looks at few of its bytes, these among them. */
-struct slice request_id(struct request *r)
+/* The caller's, or one of ours. */
+static struct slice choose_id(struct request *r)
 {
     static _Thread_local uint64_t start, count;
-    if (r->id.data)
-        return r->id;
-    r->id = request_header(r, SLICE("X-Request-Id"));
-    if (is_sane(r->id))
-        return r->id;
+    struct slice given = request_header(r, SLICE("X-Request-Id"));
+    if (is_sane(given))
+        return given;
     if (!start)
         secret_random(&start, sizeof start);
     char *text = arena_alloc(&r->http->arena, 16 + 8 + 1);
     if (!text)
-        return r->id = SLICE("none");
+        return SLICE("none");
     put_hex(text, 16, start);
     put_hex(text + 16, 8, ++count);
-    return r->id = slice_str(text);
+    return slice_str(text);
+}
+
+struct slice request_id(struct request *r)
+{
+    if (r->id.data)
+        return r->id;
+    r->id = choose_id(r);
+    r->crash_note = crash_note(r->id);
+    return r->id;
 }
 
 /* ---- the head ----------------------------------------------------------- */
@@ -300,6 +309,7 @@ static void on_end(struct http_request *http, void *user)
     if (r->route.data)
         measure(r);
     buf_free(&r->output);
+    crash_forget(r->crash_note);
     ngx_body_drop(r);
     luaL_unref(r->api->vm->L, LUA_REGISTRYINDEX, r->ctx_ref);
     luaL_unref(r->api->vm->L, LUA_REGISTRYINDEX, r->abort_ref);

@@ -80,8 +80,9 @@ struct request {
     struct capture *awaited;  /* of its own subrequests */
     struct cleanup *cleanups; /* run at its end */
 
-    struct slice id;    /* of answers and log lines, once it was asked for */
-    struct slice route; /* of an API call, for the metrics; data NULL: none */
+    struct slice id;     /* of answers and log lines, once it was asked for */
+    unsigned crash_note; /* of that id */
+    struct slice route;  /* of an API call, for the metrics; data NULL: none */
 };
 
 enum { REQUEST_NO_EXIT = -1000, REQUEST_ERROR = -1 };

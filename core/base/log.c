@@ -115,6 +115,11 @@ static void put(int fd, struct slice s)
     }
 }
 
+void log_raw(struct slice bytes)
+{
+    put(atomic_load(&log_fd), bytes);
+}
+
 static bool is_plain(unsigned char c)
 {
     return (c >= ' ' && c != 0x7f) || c == '\t';

@@ -42,6 +42,9 @@ void log_write(enum log_level level, const char *format, ...)
 void log_line(enum log_level level, uint64_t conn, struct slice text,
               struct slice tail);
 
+/* Bytes as they are; safe in a signal's handler. */
+void log_raw(struct slice bytes);
+
 /* "latchkey: [emerg] text" to standard error, and to the log where that is
  * elsewhere: for what stops a start. */
 void log_emerg(const char *format, ...) __attribute__((format(printf, 1, 2)));

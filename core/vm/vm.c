@@ -1,5 +1,6 @@
 /* vm.c -- one LuaJIT state and the small helpers that bindings use. */
 #include "vm/vm.h"
+#include "base/log.h"
 #include "vm/task.h"
 #include <lualib.h>
 #include <stdlib.h>
@@ -102,6 +103,14 @@ static enum err wrap_coroutines(struct vm *vm)
     return vm_call(vm, 4, 0);
 }
 
+/* An error that nothing catches: the state is of no use any more. */
+static int on_panic(lua_State *L)
+{
+    const char *why = lua_tostring(L, -1);
+    log_write(LOG_ALERT, "LuaJIT gives up: %s", why ? why : "no reason given");
+    abort(); /* which base/crash.h tells of */
+}
+
 enum err vm_new(struct vm **out, uv_loop_t *loop)
 {
     struct vm *vm = calloc(1, sizeof *vm);
@@ -113,6 +122,7 @@ enum err vm_new(struct vm **out, uv_loop_t *loop)
         free(vm);
         return ERR_NOMEM;
     }
+    lua_atpanic(vm->L, on_panic);
     luaL_openlibs(vm->L);
     enum err e = wrap_coroutines(vm);
     if (e != OK)
