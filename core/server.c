@@ -24,7 +24,12 @@
 #include <stdlib.h>
 #include <unistd.h>
 
-enum { SIGNALS = 6, STRAGGLE_MSEC = 2000 };
+enum {
+    SIGNALS = 6,
+    STRAGGLE_MSEC = 2000,
+    WATCHDOG_MSEC = 1000,
+    STOP_MSEC = 10000
+};
 
 struct server {
     const struct options *options;
@@ -37,6 +42,8 @@ struct server {
     struct generation *current; /* what the workers serve, or are told to */
     uint64_t number;
     uint64_t read_since; /* when the first one's files began to be read; ms */
+    uv_timer_t watchdog;
+    uint64_t stop_by; /* clock_ticks; 0: it does not stop */
     struct worker **workers;
     unsigned started, ended, answered;
     struct worker_socket *sockets;
@@ -198,6 +205,26 @@ static void ask_reload(struct api_process *p)
 /* ---- start and end ---------------------------------------------------------
  */
 
+/* A worker in a C function that does not return cannot be told anything. */
+static void on_watchdog(uv_timer_t *timer)
+{
+    struct server *s = timer->data;
+    unsigned stuck = 0;
+    for (unsigned i = 0; i < s->started; i++)
+        stuck += worker_is_stuck(s->workers[i]);
+    metric_set(metrics_gauge("latchkey_workers_stuck",
+                             "Workers that have not come back to their loop "
+                             "for seconds.",
+                             NULL),
+               NULL, stuck);
+    if (!s->stop_by || clock_ticks() < s->stop_by || !stuck)
+        return;
+    log_write(LOG_ALERT, "%u workers do not come back: the process ends",
+              stuck);
+    unlink(s->current->conf->pid);
+    _exit(1);
+}
+
 static void stop_workers(struct server *s, bool graceful)
 {
     s->stopping = true;
@@ -300,6 +327,7 @@ static void close_loop(struct server *s)
     for (int i = 0; i < SIGNALS; i++)
         uv_close((uv_handle_t *)&s->signals[i], NULL);
     watch_free(s->watch);
+    uv_close((uv_handle_t *)&s->watchdog, NULL);
     mailbox_close(&s->mailbox, NULL);
 }
 
@@ -335,6 +363,7 @@ static void on_signal(uv_signal_t *handle, int number)
         stop_workers(s, true);
         break;
     default:
+        s->stop_by = clock_ticks() + STOP_MSEC;
         stop_workers(s, false);
     }
 }
@@ -450,6 +479,9 @@ static enum err start(struct server *s)
         return e;
     catch_signals(s);
     crash_catch();
+    uv_timer_init(&s->loop, &s->watchdog);
+    s->watchdog.data = s;
+    uv_timer_start(&s->watchdog, on_watchdog, WATCHDOG_MSEC, WATCHDOG_MSEC);
     return start_workers(s);
 }
 

@@ -2,6 +2,7 @@
 #define _GNU_SOURCE
 #include "worker.h"
 #include "api/request.h"
+#include "base/clock.h"
 #include "base/crash.h"
 #include "base/log.h"
 #include "base/log_capture.h"
@@ -10,10 +11,11 @@
 #include "store/store.h"
 #include "vm/cutoff.h"
 #include <pthread.h>
+#include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 
-enum { DRAIN_MSEC = 20, PULSE_MSEC = 1000 };
+enum { DRAIN_MSEC = 20, PULSE_MSEC = 1000, STUCK_MSEC = 3000 };
 
 struct serving { /* one generation's vm */
     struct api *api;
@@ -33,6 +35,8 @@ struct worker {
     struct api *serving; /* current->api: what new requests get */
     struct serving *retired;
     uv_timer_t drain, pulse;
+    _Atomic uint64_t pulsed; /* clock_ticks; 0: it does not serve */
+    bool stuck;              /* the main thread's: it was told of */
     bool stopping;
     const struct worker_socket *sockets;
     unsigned socket_count;
@@ -276,6 +280,7 @@ static void close_all(struct worker *w)
 static void on_pulse(uv_timer_t *timer)
 {
     struct worker *w = timer->data;
+    atomic_store(&w->pulsed, clock_ticks());
     lua_State *L = w->serving->vm->L;
     cutoff_refresh(w->serving->vm);
     char id[16];
@@ -302,6 +307,7 @@ static void *thread(void *user)
     } else {
         finish(w);
     }
+    atomic_store(&w->pulsed, 0);
     generation_unref(w->first);
     close_all(w);
     report(w, NULL, true);
@@ -347,4 +353,14 @@ void worker_join(struct worker *w)
     uv_run(&w->loop, UV_RUN_DEFAULT);
     uv_loop_close(&w->loop);
     free(w);
+}
+
+bool worker_is_stuck(struct worker *w)
+{
+    uint64_t at = atomic_load(&w->pulsed), now = clock_ticks();
+    bool stuck = at && now > at + STUCK_MSEC;
+    if (stuck && !w->stuck)
+        crash_ask(w->thread);
+    w->stuck = stuck;
+    return stuck;
 }

@@ -40,3 +40,7 @@ void worker_stop(struct worker *w, bool graceful);
 
 /* Waits for the thread and frees w. */
 void worker_join(struct worker *w);
+
+/* Whether it has not come back to its loop for seconds; once in that time the
+ * log tells of its requests.  Main thread. */
+bool worker_is_stuck(struct worker *w);

@@ -2,6 +2,7 @@
 #define _GNU_SOURCE
 #include "base/crash.h"
 #include "base/log.h"
+#include <errno.h>
 #include <signal.h>
 #include <string.h>
 #include <sys/mman.h>
@@ -38,6 +39,21 @@ static void add_number(struct line *line, unsigned long n)
     add(line, at);
 }
 
+/* ", thread 7, requests under way there: a b" and the end of the line. */
+static void add_notes(struct line *line)
+{
+    add(line, ", thread ");
+    add_number(line, (unsigned long)gettid());
+    add(line, ", requests under way there:");
+    for (int i = 0; i < CRASH_NOTES; i++)
+        if (notes[i].used) {
+            add(line, " ");
+            add(line, notes[i].id);
+        }
+    add(line, "\n");
+    log_raw((struct slice){ line->text, line->len });
+}
+
 static void on_fault(int number)
 {
     struct line line = { 0 };
@@ -46,17 +62,20 @@ static void on_fault(int number)
     add(&line, " (SIG");
     const char *name = sigabbrev_np(number);
     add(&line, name ? name : "?");
-    add(&line, "), thread ");
-    add_number(&line, (unsigned long)gettid());
-    add(&line, ", requests under way there:");
-    for (int i = 0; i < CRASH_NOTES; i++)
-        if (notes[i].used) {
-            add(&line, " ");
-            add(&line, notes[i].id);
-        }
-    add(&line, "\n");
-    log_raw((struct slice){ line.text, line.len });
+    add(&line, ")");
+    add_notes(&line);
     raise(number); /* its default action, once this returns */
+}
+
+static void on_asked(int number)
+{
+    int saved = errno;
+    struct line line = { 0 };
+    (void)number;
+    add(&line, "latchkey: [warn] a worker has been in one piece of code for "
+               "seconds and serves nobody else");
+    add_notes(&line);
+    errno = saved;
 }
 
 static bool is_free(int number)
@@ -75,7 +94,16 @@ void crash_catch(void)
     for (size_t i = 0; i < sizeof faults / sizeof *faults; i++)
         if (is_free(faults[i]))
             sigaction(faults[i], &action, NULL);
+    struct sigaction asked = { .sa_handler = on_asked,
+                               .sa_flags = SA_ONSTACK | SA_RESTART };
+    sigemptyset(&asked.sa_mask);
+    sigaction(SIGRTMIN + 2, &asked, NULL);
     crash_thread();
+}
+
+void crash_ask(pthread_t thread)
+{
+    pthread_kill(thread, SIGRTMIN + 2);
 }
 
 void crash_thread(void)

@@ -4,6 +4,7 @@
  * and the requests that it had under way; then the signal takes its course. */
 #pragma once
 #include "base/slice.h"
+#include <pthread.h>
 
 enum { CRASH_NOTES = 32 /* a thread's; more are not noted */ };
 
@@ -13,6 +14,10 @@ void crash_catch(void);
 
 /* A stack for the handler: each thread that runs scripts, once. */
 void crash_thread(void);
+
+/* Has a thread say in the log, whatever it does, which requests it has under
+ * way: it has been busy for so long.  After crash_catch. */
+void crash_ask(pthread_t thread);
 
 /* Notes a request that this thread has under way; its number for
  * crash_forget, 0 where there is no room.  The text is copied. */
