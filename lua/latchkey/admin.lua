@@ -102,7 +102,14 @@ local function readyz()
   text(503, "store_unavailable" .. (why ~= "" and ": " .. why or "") .. "\n")
 end
 
+-- A refusal of Redis is known to be over only when a write has succeeded, which
+-- may be long after it where nobody logs in.
+local function probe_later()
+  if store.shared() then ngx.timer.at(0, function() try_store() end) end
+end
+
 local function expose()
+  probe_later()
   build:set(1, server.status().version)
   sweeper.measure()
   local policies = {}
